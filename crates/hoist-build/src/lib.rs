@@ -1,0 +1,1 @@
+//! Toolchains, actions, action keys, the action cache.

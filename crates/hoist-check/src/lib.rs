@@ -1,0 +1,1 @@
+//! Rules over ELF facts, giving findings.

@@ -1,0 +1,1 @@
+//! ELF facts from bytes, and C declarations from headers.

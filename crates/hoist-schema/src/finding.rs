@@ -1,0 +1,32 @@
+//! Findings: the answers of a check, as opposed to errors, which are no answer.
+
+use serde::{Deserialize, Serialize};
+
+/// How bad a finding is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; nothing to do.
+    Info,
+    /// Works here, may fail or surprise elsewhere; does not stop a ship.
+    Warning,
+    /// Must not land: the check answers no.
+    Error,
+}
+
+/// One answer of a check about one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable id of the rule, `group.name`, e.g. `export.missing`; `hoist explain ID` tells more.
+    pub rule: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file it is about, as the user named it or relative to the artifact.
+    pub file: String,
+    /// One line: what was found, where, and what was wanted.
+    pub message: String,
+    /// What the reader can do about it, one line; empty when there is nothing to do.
+    pub fix: String,
+}

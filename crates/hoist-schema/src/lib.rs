@@ -1,0 +1,14 @@
+//! The stable surface of hoist: the manifest `hoist.toml`, the ABI file that is packed with an
+//! artifact, findings, the records that `--json` prints, and exit codes.
+//!
+//! Types and texts only: nothing here opens a file.
+
+pub mod abi;
+pub mod exit;
+pub mod finding;
+
+
+
+pub use exit::Exit;
+pub use finding::{Finding, Severity};
+

@@ -1,0 +1,1 @@
+//! Hermetic homes and reference tools for hoist's tests.

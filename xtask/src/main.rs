@@ -1,0 +1,2 @@
+//! hoist's automation.
+fn main() {}
