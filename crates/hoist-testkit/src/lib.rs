@@ -1,1 +1,8 @@
-//! Hermetic homes and reference tools for hoist's tests.
+//! What hoist's tests share: hermetic homes for the built command, and the real tools that its
+//! output is held against.
+
+mod command;
+mod tool;
+
+pub use command::{Hoist, Run};
+pub use tool::{Tool, not_checked, tool};
