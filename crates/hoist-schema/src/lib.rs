@@ -6,9 +6,8 @@
 pub mod abi;
 pub mod exit;
 pub mod finding;
-
-
+pub mod manifest;
 
 pub use exit::Exit;
 pub use finding::{Finding, Severity};
-
+pub use manifest::{Manifest, ManifestError};

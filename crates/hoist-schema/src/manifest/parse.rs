@@ -1,0 +1,303 @@
+//! From the text of `hoist.toml` to a [`Manifest`] whose values make sense together.
+
+use std::ops::Range;
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::unknown::unknown_keys;
+use super::{Manifest, ManifestError, Problem};
+
+/// Longest package name or version, in bytes, so that a store path's name fits (211 in Nix).
+const MAX_NAME_BYTES: usize = 100;
+
+/// The JSON schema (draft 2020-12) of `hoist.toml`, for editors.
+#[must_use]
+pub fn json_schema() -> Value {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<Manifest>().to_value()
+}
+
+impl Manifest {
+    /// Reads a `hoist.toml`.
+    ///
+    /// # Errors
+    ///
+    /// Every unknown key at once; else the first value of a wrong type; else every value that
+    /// makes no sense, such as a path that leaves the project.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let document = DeTable::parse(text).map_err(|error| refusal(text, &error))?;
+        let unknown = unknown_keys(text, document.get_ref(), &json_schema());
+        if !unknown.is_empty() {
+            return Err(ManifestError { problems: unknown });
+        }
+        let manifest: Self = toml::from_str(text).map_err(|error| refusal(text, &error))?;
+        let mut judge = Judge { text, document: document.get_ref(), problems: Vec::new() };
+        judge.package(&manifest);
+        judge.build(&manifest);
+        judge.libraries(&manifest);
+        judge.bench(&manifest);
+        judge.rollout(&manifest);
+        if judge.problems.is_empty() {
+            Ok(manifest)
+        } else {
+            Err(ManifestError { problems: judge.problems })
+        }
+    }
+}
+
+fn refusal(text: &str, error: &toml::de::Error) -> ManifestError {
+    let span = error.span().unwrap_or(0..0);
+    ManifestError { problems: vec![Problem::new(text, span, error.message().trim(), "")] }
+}
+
+/// Judges values against each other, and finds their places for the report.
+struct Judge<'a> {
+    text: &'a str,
+    document: &'a DeTable<'a>,
+    problems: Vec<Problem>,
+}
+
+impl Judge<'_> {
+    fn report(&mut self, path: &[&str], message: impl Into<String>, hint: &str) {
+        let span = place(self.document, path);
+        self.problems.push(Problem::new(self.text, span, message, hint));
+    }
+
+    fn package(&mut self, manifest: &Manifest) {
+        for (key, value) in
+            [("name", &manifest.package.name), ("version", &manifest.package.version)]
+        {
+            if !is_store_name(value) {
+                let message = format!("`{value}` cannot be part of a store path's name");
+                let hint = "use up to 100 letters, digits and `+-._?=`, first a letter or a digit";
+                self.report(&["package", key], message, hint);
+            }
+        }
+    }
+
+    fn build(&mut self, manifest: &Manifest) {
+        let build = &manifest.build;
+        if build.sources.is_empty() {
+            let message = "`sources` is empty, so the build would see no file";
+            self.report(&["build", "sources"], message, "name at least one glob, as `src/**/*.c`");
+        }
+        for glob in &build.sources {
+            if !is_inside(glob) {
+                let message = format!("the source glob `{glob}` leaves the project folder");
+                let hint = "write it relative to hoist.toml, without `..`";
+                self.report(&["build", "sources"], message, hint);
+            }
+        }
+        if build.command.as_ref().is_some_and(Vec::is_empty) {
+            self.report(&["build", "command"], "`command` is empty", "name a program first");
+        }
+        for folder in &build.system {
+            if !folder.starts_with('/') {
+                let message = format!("the system folder `{folder}` is not absolute");
+                self.report(&["build", "system"], message, "write it from `/` on");
+            }
+        }
+    }
+
+    fn libraries(&mut self, manifest: &Manifest) {
+        if manifest.library.is_empty() {
+            let message = "no [[library]]: there would be nothing to check or to load";
+            let hint = "add `[[library]]` with `path = \"lib/libNAME.so\"` and a `header`";
+            self.report(&["package"], message, hint);
+        }
+        for (index, library) in manifest.library.iter().enumerate() {
+            if !is_inside(&library.path) {
+                let message = format!("the library path `{}` leaves the artifact", library.path);
+                let hint = "write it relative to the artifact, as `lib/libNAME.so`";
+                self.report(&["library", "path"], message, hint);
+            }
+            if manifest.library[..index].iter().any(|earlier| earlier.path == library.path) {
+                let message = format!("the library `{}` is named twice", library.path);
+                self.report(&["library", "path"], message, "keep one of the two");
+            }
+            if library.header.as_ref().is_some_and(|header| !is_inside(header)) {
+                let message = "the header leaves the project folder";
+                self.report(&["library", "header"], message, "write it relative to hoist.toml");
+            }
+            if library.header.is_none() && library.exports.is_empty() {
+                let message = format!("the library `{}` promises nothing", library.path);
+                let hint = "add `header = \"include/NAME.h\"` or `exports = [\"function\"]`";
+                self.report(&["library", "path"], message, hint);
+            }
+        }
+    }
+
+    fn bench(&mut self, manifest: &Manifest) {
+        let Some(bench) = &manifest.bench else { return };
+        if bench.command.is_empty() {
+            self.report(&["bench", "command"], "`command` is empty", "name a program first");
+        }
+        for (name, bar) in &bench.min {
+            if !bar.is_finite() {
+                let message = format!("the bar of `{name}` is {bar}, which nothing can reach");
+                self.report(&["bench", "min"], message, "write a finite number");
+            }
+        }
+    }
+
+    fn rollout(&mut self, manifest: &Manifest) {
+        let Some(rollout) = &manifest.rollout else { return };
+        let stages = &rollout.stages;
+        let rising = stages.windows(2).all(|pair| pair[0] < pair[1]);
+        if !rising || stages.first() == Some(&0) || stages.last() != Some(&100) {
+            let message = format!("the stages {stages:?} do not rise from above 0 to 100 per cent");
+            self.report(&["rollout", "stages"], message, "write them as `[10, 50, 100]`");
+        }
+    }
+}
+
+/// The bytes of the deepest value along `path` that the document holds.
+fn place(table: &DeTable<'_>, path: &[&str]) -> Range<usize> {
+    let mut span = 0..0;
+    let mut table = table;
+    for name in path {
+        let Some((_, value)) = table.iter().find(|(key, _)| key.get_ref() == name) else { break };
+        span = value.span();
+        let first = match value.get_ref() {
+            DeValue::Array(items) => items.iter().next().map_or(value, |first| first),
+            _ => value,
+        };
+        match first.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    span
+}
+
+/// Whether Nix allows it in a store path's name, as the start of one.
+fn is_store_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
+    name.len() <= MAX_NAME_BYTES
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(allowed)
+}
+
+/// Whether a relative path or glob stays where it starts.
+fn is_inside(path: &str) -> bool {
+    !path.is_empty()
+        && !path.starts_with('/')
+        && path.split('/').all(|part| part != ".." && part != "." && !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[package]
+name = "pattern-search"
+version = "0.1.0"
+
+[build]
+toolchain = "cargo"
+sources = ["src/**/*.rs"]
+
+[[library]]
+path = "lib/libpattern_search.so"
+header = "include/pattern_search.h"
+"#;
+
+    fn refused(text: &str) -> Vec<Problem> {
+        Manifest::parse(text).unwrap_err().problems
+    }
+
+    #[test]
+    fn a_small_manifest_takes_defaults_for_the_rest() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert_eq!(manifest.package.store_name(), "pattern-search-0.1.0");
+        assert!(!manifest.build.network);
+        assert_eq!(manifest.build.timeout.0.as_secs(), 1800);
+        assert_eq!(manifest.bench, None);
+    }
+
+    #[test]
+    fn every_unknown_key_is_reported_with_its_place_and_the_nearest_right_one() {
+        let text = GOOD.replace("sources", "sorces") + "\n[chek]\nglibc = \"2.31\"\n";
+        let problems = refused(&text);
+        let places: Vec<_> = problems.iter().map(|found| (found.line, found.column)).collect();
+        assert_eq!(places, [(8, 1), (14, 2)]);
+        assert_eq!(problems[0].message, "unknown key `sorces` in [build]");
+        assert!(problems[0].hint.starts_with("did you mean `sources`?"), "{}", problems[0].hint);
+        assert!(problems[1].hint.starts_with("did you mean `check`?"), "{}", problems[1].hint);
+    }
+
+    #[test]
+    fn an_unknown_key_below_an_optional_table_and_in_an_array_is_found() {
+        let text = GOOD.replace("header", "heder") + "[bench]\ncommand = [\"b\"]\nwheel = []\n";
+        let messages: Vec<_> = refused(&text).into_iter().map(|found| found.message).collect();
+        assert_eq!(
+            messages,
+            ["unknown key `heder` in [library]", "unknown key `wheel` in [bench]"]
+        );
+    }
+
+    #[test]
+    fn free_keys_of_a_map_are_not_unknown() {
+        let text = format!("{GOOD}[bench]\ncommand = [\"b\"]\nmin = {{ speedup = 13.1 }}\n");
+        let bench = Manifest::parse(&text).unwrap().bench.unwrap();
+        assert!((bench.min["speedup"] - 13.1).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_wrong_type_is_reported_at_its_value() {
+        let problems = refused(&GOOD.replace("\"cargo\"", "\"rust\""));
+        assert_eq!((problems[0].line, problems[0].column), (7, 13));
+        assert!(problems[0].message.contains("`cargo`"), "{}", problems[0].message);
+    }
+
+    #[test]
+    fn a_syntax_error_is_reported_at_its_place() {
+        let problems = refused("[package\nname = \"x\"\n");
+        assert_eq!(problems[0].line, 1);
+        assert_eq!(problems[0].excerpt, "[package");
+    }
+
+    #[test]
+    fn paths_that_leave_the_project_are_refused() {
+        for path in ["../x", "/etc/passwd", "a//b", "a/./b", ""] {
+            let text = GOOD.replace("include/pattern_search.h", path);
+            assert_eq!(refused(&text)[0].line, 12, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_no_store_path_can_have_are_refused() {
+        for name in [".hidden", "a b", "ä", "a/b", "", "-x"] {
+            let problems = refused(&GOOD.replace("pattern-search\"", &format!("{name}\"")));
+            assert_eq!(problems[0].line, 3, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_without_a_promise_is_refused() {
+        let text = GOOD.replace("header = \"include/pattern_search.h\"", "");
+        assert!(refused(&text)[0].message.contains("promises nothing"));
+        let text = &GOOD[..GOOD.find("[[library]]").unwrap()];
+        assert!(refused(text)[0].message.contains("nothing to check"));
+    }
+
+    #[test]
+    fn the_design_example_is_read_whole() {
+        let text = format!(
+            "{GOOD}[push]\nto = [\"file:///srv/cache\"]\n[deploy]\nhosts = [\"ssh://app1\"]\n\
+             [rollout]\nstages = [10, 50, 100]\n"
+        );
+        assert_eq!(Manifest::parse(&text).unwrap().rollout.unwrap().stages, [10, 50, 100]);
+        let text = text.replace("10, 50, 100", "50, 10");
+        assert!(refused(&text)[0].message.contains("do not rise"));
+    }
+
+    #[test]
+    fn the_schema_of_the_manifest_is_stable() {
+        insta::assert_json_snapshot!(json_schema());
+    }
+}
