@@ -1,1 +1,34 @@
 //! Nix's formats as pure code: hashes and their texts, store paths, NAR.
+//!
+//! Nothing here opens a file, reads a clock or looks at the environment: input arrives as bytes,
+//! `&str` or [`std::io::Read`], limits arrive as arguments, and every length read from input is
+//! checked before anything is allocated for it. Where Nix 2.8 and 2.26 differ, or both are lax,
+//! reading is strict and writing stays within what both accept.
+//!
+//! ```
+//! use hoist_nix::{NarWriter, Sha256Hasher, StoreDir, StorePathName, fixed_recursive_sha256};
+//!
+//! let mut nar = NarWriter::new(Sha256Hasher::new())?;
+//! nar.file(false, 12, &mut &b"hello world\n"[..])?;
+//! let (nar_hash, nar_size) = nar.finish().finish();
+//!
+//! let name = StorePathName::parse("hello.txt")?;
+//! let path = fixed_recursive_sha256(&StoreDir::default(), &name, &nar_hash);
+//! assert_eq!(nar_size, 128);
+//! assert_eq!(path.to_string(), "z45ailnkm27lnvhimqkhy08f6sh5m17d-hello.txt");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod base32;
+mod base64;
+mod content_address;
+mod error;
+mod hash;
+mod nar;
+mod store_path;
+
+pub use content_address::{ContentAddress, fixed_recursive_sha256};
+pub use error::{HashError, NarError, NarWriteError, StorePathError};
+pub use hash::{Hash, HashAlgorithm, HashingWriter, Sha256Hash, Sha256Hasher};
+pub use nar::{NarEvent, NarLimits, NarNode, NarReader, NarWriter};
+pub use store_path::{StoreDir, StorePath, StorePathName};
