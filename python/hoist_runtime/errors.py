@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 #: Names printed of a long list; the rest is counted.
 _LISTED = 20
+#: Names compared for the nearest one: the cost grows with each.
+_COMPARED = 1000
 
 
 class HoistError(Exception):
@@ -99,5 +101,5 @@ def listing(names: Iterable[str]) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Returns `did you mean …? ` for the one of `names` most like `name`, else an empty text."""
-    close = difflib.get_close_matches(name[:200], list(names), n=1)
+    close = difflib.get_close_matches(name[:200], list(names)[:_COMPARED], n=1)
     return f"did you mean {quote(close[0])}? " if close else ""

@@ -6,6 +6,7 @@ itself is refused, so that what comes out can be handed to ctypes.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -61,8 +62,7 @@ def read_abi(artifact: Path) -> AbiFile:
     """
     place = artifact / ABI_PATH
     try:
-        # Non-blocking, so that a pipe in its place is refused and not waited for.
-        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        text = _read_regular(place)
     except (FileNotFoundError, NotADirectoryError):
         raise AbiMissing(
             f"the artifact {quote(artifact.name)} has no ABI file",
@@ -72,11 +72,21 @@ def read_abi(artifact: Path) -> AbiFile:
             " `hoist.toml`",
         ) from None
     except OSError as error:
-        raise _invalid(str(place), f"it cannot be opened ({error.strerror})") from error
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _invalid(str(place), "it is not a regular file")
-        return parse_abi(file.read(MAX_FILE_BYTES + 1), str(place))
+        raise _invalid(str(place), f"it cannot be read ({error.strerror})") from error
+    return parse_abi(text, str(place))
+
+
+def _read_regular(place: Path) -> bytes:
+    """Returns the file's bytes, at most one more than is parsed."""
+    with open(place, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file")
+        return file.read(MAX_FILE_BYTES + 1)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # A pipe in the file's place is then refused by its kind, not waited for.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse_abi(text: bytes, where: str) -> AbiFile:
