@@ -1,1 +1,36 @@
-//! ELF facts from bytes, and C declarations from headers.
+//! What an ELF file says to the loader: plain facts read from bytes, without judging them.
+//!
+//! [`ElfFacts::read`] reads a file as the loader does, through program headers and the dynamic
+//! section. Section headers may be absent or lie, so nothing that matters is read through them.
+//!
+//! Pure: bytes in, facts or an error out. Every length is checked against the file before it is
+//! used, links must advance, and no input makes it panic.
+
+mod dynamic;
+mod error;
+mod facts;
+mod hash;
+mod identity;
+mod image;
+mod local;
+mod looks_like;
+mod sections;
+mod segments;
+mod spec;
+mod symbols;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod version;
+mod versions;
+
+pub use dynamic::Dynamic;
+pub use error::ElfError;
+pub use facts::{ElfFacts, FileKind, extent_bytes};
+pub use identity::{Class, Endian, Identity, Machine};
+pub use local::{LocalSymbol, find_local_symbol};
+pub use looks_like::LooksLike;
+pub use sections::{SectionFacts, SectionTable};
+pub use segments::{Segment, SegmentKind};
+pub use symbols::{Binding, Place, Symbol, SymbolKind, Visibility};
+pub use version::{DottedVersion, VersionError};
+pub use versions::VersionNeed;

@@ -1,0 +1,93 @@
+//! Any bytes are read or refused: no panic, no endless walk, no memory out of proportion.
+
+use hoist_elf::testing::{Library, Wanted};
+use hoist_elf::{ElfFacts, extent_bytes, find_local_symbol};
+use proptest::prelude::*;
+
+const SMALL: &[u8] = include_bytes!("fixtures/small.so");
+
+/// Reads `bytes` in every way; a panic fails the test.
+fn read_all(bytes: &[u8]) {
+    if let Ok(facts) = ElfFacts::read(bytes) {
+        assert!(facts.used_bytes <= bytes.len() as u64);
+        assert!(facts.symbols.len() <= bytes.len() / 16);
+    }
+    let _ = extent_bytes(bytes);
+    let _ = find_local_symbol(bytes, "kept_inside");
+}
+
+/// Numbers that break arithmetic more often than random ones do.
+fn awkward() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(0),
+        Just(1),
+        Just(u64::MAX),
+        Just(u64::MAX - 15),
+        Just(0x7fff_ffff_ffff_ff00),
+        Just(0xffff_ffff),
+        Just(0x8000_0000_0000_0000),
+        0..0x4000_u64,
+        any::<u64>(),
+    ]
+}
+
+/// A place, mostly among headers and tables, and what to write there: 1, 2, 4 or 8 bytes.
+fn edits(length: usize) -> impl Strategy<Value = Vec<(usize, u64, u32)>> {
+    let place = prop_oneof![3 => 0..0x800_usize, 1 => 0..length];
+    prop::collection::vec((place, awkward(), 0..4_u32), 1..5)
+}
+
+fn edited(original: &[u8], edits: &[(usize, u64, u32)]) -> Vec<u8> {
+    let mut bytes = original.to_vec();
+    for &(at, value, width) in edits {
+        let width = 1 << width;
+        let at = (at - at % width).min(bytes.len() - width);
+        bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+    }
+    bytes
+}
+
+#[test]
+fn the_fixture_is_whole() {
+    let facts = ElfFacts::read(SMALL).unwrap();
+    assert!(facts.exports().any(|export| &*export.name == "small_root"));
+    assert!(find_local_symbol(SMALL, "kept_inside").is_some());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn any_header_is_read_or_refused(
+        class in 0..4_u8,
+        order in 0..4_u8,
+        rest in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let head = [0x7f, b'E', b'L', b'F', class, order, 1];
+        read_all(&[&head[..], &rest].concat());
+    }
+
+    #[test]
+    fn a_damaged_library_is_read_or_refused(edits in edits(SMALL.len())) {
+        read_all(&edited(SMALL, &edits));
+    }
+
+    #[test]
+    fn a_cut_library_is_read_or_refused(length in 0..SMALL.len()) {
+        read_all(&SMALL[..length]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_library_without_sections_is_read_or_refused(edits in edits(0x800)) {
+        let wanted = vec![Wanted::versioned("malloc", "libc.so.6", "GLIBC_2.2.5")];
+        let library = Library { wanted, ..Library::new() };
+        read_all(&edited(&library.build(), &edits));
+    }
+}
