@@ -7,10 +7,12 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::retry_on_intr;
+use rustix::pipe::fcntl_getpipe_size;
 use rustix::process::geteuid;
 
 use crate::error::SandboxError;
@@ -19,7 +21,8 @@ use crate::level::{Availability, Barrier, Level, Obstacle};
 use crate::spec::{HostSpec, Outcome, Spec};
 use crate::wire::{Failure, Report, Request};
 
-/// How long output may still come when the init has ended and so should everybody who writes it.
+/// How long to wait for the end of the output when the init has ended and so should everybody who
+/// writes it.
 const DRAIN: Duration = Duration::from_millis(200);
 
 /// A report is a few hundred bytes; more than this is no report.
@@ -114,6 +117,7 @@ fn outcome(report: Report, wanted: Level) -> Result<Outcome, SandboxError> {
     match report {
         Report::Ended(outcome) => Ok(outcome),
         Report::Failed(Failure::Obstacle(obstacle)) => {
+            let wanted = wanted.max(Level::SharedProc); // the least that is a sandbox
             Err(SandboxError::Unavailable { wanted, best: available()?.level, obstacle })
         }
         report => Err(unexpected(report)),
@@ -167,43 +171,50 @@ fn listen(
     let mut said = Vec::new();
     let mut chunk = vec![0; LOG_CHUNK_BYTES];
     let mut output_open = true;
-    let mut drain_until = None;
     loop {
-        let mut fds = Vec::with_capacity(2);
-        if output_open {
-            fds.push(PollFd::from_borrowed_fd(output.as_fd(), PollFlags::IN));
-        }
-        if drain_until.is_none() {
-            fds.push(PollFd::from_borrowed_fd(reports.as_fd(), PollFlags::IN));
-        }
-        if fds.is_empty() {
-            return Ok(said);
-        }
-        let left = drain_until.map(|at: Instant| at.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) => return Ok(said),
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        let output_ready = output_open && !fds[0].revents().is_empty();
-        let report_ready =
-            drain_until.is_none() && fds.last().is_some_and(|fd| !fd.revents().is_empty());
+        let mut fds = [
+            PollFd::from_borrowed_fd(reports.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(output.as_fd(), PollFlags::IN),
+        ];
+        let open = 1 + usize::from(output_open);
+        retry_on_intr(|| poll(&mut fds[..open], None))?;
+        let [report_ready, output_ready] = fds.map(|fd| !fd.revents().is_empty());
         if output_ready {
-            match output.read(&mut chunk)? {
-                0 => output_open = false,
-                length => log(&chunk[..length]),
-            }
+            output_open = pass_on(&mut output, &mut chunk, log)? > 0;
         }
         if report_ready {
-            match reports.read(&mut chunk)? {
-                0 => drain_until = Some(Instant::now() + DRAIN),
-                length => {
-                    let room = REPORT_MAX_BYTES.saturating_sub(said.len());
-                    said.extend_from_slice(&chunk[..length.min(room)]);
-                }
+            let length = reports.read(&mut chunk)?;
+            if length == 0 {
+                break;
             }
+            let room = REPORT_MAX_BYTES.saturating_sub(said.len());
+            said.extend_from_slice(&chunk[..length.min(room)]);
         }
     }
+    // All that the command wrote is in the pipe by now; what somebody still adds is not of the run.
+    let mut left = fcntl_getpipe_size(&output)?;
+    while output_open && left > 0 && is_readable(&output)? {
+        let length = pass_on(&mut output, &mut chunk, log)?;
+        output_open = length > 0;
+        left = left.saturating_sub(length);
+    }
+    Ok(said)
+}
+
+fn pass_on(
+    output: &mut PipeReader,
+    chunk: &mut [u8],
+    log: &mut dyn FnMut(&[u8]),
+) -> io::Result<usize> {
+    let length = output.read(chunk)?;
+    if length > 0 {
+        log(&chunk[..length]);
+    }
+    Ok(length)
+}
+
+fn is_readable(output: &PipeReader) -> io::Result<bool> {
+    let timeout = Timespec { tv_sec: 0, tv_nsec: DRAIN.subsec_nanos().into() };
+    let mut fds = [PollFd::from_borrowed_fd(output.as_fd(), PollFlags::IN)];
+    Ok(retry_on_intr(|| poll(&mut fds, Some(&timeout)))? > 0)
 }

@@ -38,7 +38,8 @@ pub struct Spec {
     pub network: bool,
     /// What the command may use up.
     pub limits: Limits,
-    /// The least that will do; the run is refused when the machine gives less.
+    /// The least that will do; the run is refused when the machine gives less. [`Level::None`]
+    /// means any sandbox here.
     pub require: Level,
 }
 
@@ -75,7 +76,7 @@ pub struct Symlink {
     pub link: PathBuf,
 }
 
-/// A read-only file made for the run, mode 0644.
+/// A file made for the run, mode 0644; read-only unless a mount or `/tmp` around it is writable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     /// Where the command sees it.

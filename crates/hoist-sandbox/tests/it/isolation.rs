@@ -130,10 +130,15 @@ fn a_read_only_mount_is_read_only_below_other_mounts_too() {
 fn a_mount_stays_as_it_is_in_namespaces_of_the_command() {
     let Some(probe) = Probe::unprivileged() else { return };
     let dir = open_dir();
-    let mut spec =
-        shell("unshare -Urm sh -c 'mount -o remount,bind,rw /src || umount /src; touch /src/new'");
+    let mut spec = shell(
+        "unshare -Urm sh -c 'echo inside
+         mount -o remount,bind,rw /src; umount /src; touch /src/new'",
+    );
     spec.mounts.push(mount(dir.path(), "/src", Access::ReadOnly));
-    assert_ne!(probe.run(&spec).end(), End::Code(0));
+    let ran = probe.run(&spec);
+    assert_eq!(ran.end(), End::Code(1));
+    assert!(ran.text().starts_with("inside\n"), "{}", ran.text());
+    assert!(ran.text().contains("touch: "), "{}", ran.text());
     assert!(!dir.path().join("new").exists());
 }
 

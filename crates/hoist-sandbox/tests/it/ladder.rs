@@ -58,7 +58,7 @@ fn without_namespaces_at_all_the_caller_is_told_to_decide() {
     assert_eq!(level, Level::None);
     assert_eq!(obstacles[0]["barrier"], "UserNamespace");
     let refused = probe.run(&Spec { require: Level::None, ..shell("true") });
-    assert!(refused.error("message").contains("level `none`, wanted `none`"));
+    assert!(refused.error("message").contains("level `none`, wanted `shared-proc`"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How runs end, and that nothing outlives them.
 
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,21 @@ fn a_run_dies_with_hoist() {
         hoist.wait().unwrap();
         until("both sleeps are gone", || marked(&marker) == 0);
     }
+}
+
+#[test]
+fn a_killed_init_takes_the_run_along_and_is_reported() {
+    let Some(probe) = Probe::hermetic() else { return };
+    let marker = marker(6);
+    let hoist = probe.start("run", &shell(&format!("setsid sleep {marker} & sleep {marker}")));
+    until("two sleeps run", || marked(&marker) == 2);
+    let children = format!("/proc/{0}/task/{0}/children", hoist.id());
+    let init = fs::read_to_string(children).unwrap();
+    let kill = format!("kill -KILL {init}");
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    let output = hoist.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ended without a report"));
+    until("both sleeps are gone", || marked(&marker) == 0);
 }
 
 #[test]

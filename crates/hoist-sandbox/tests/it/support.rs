@@ -38,9 +38,15 @@ impl Probe {
         if !rustix::process::geteuid().is_root() {
             return Self::hermetic();
         }
-        let setpriv = tool("setpriv", "util-linux")?.path().display().to_string();
-        let nobody = [&setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"];
-        Self::unchecked().launched_by(&nobody).if_hermetic("a sandbox as nobody")
+        let setpriv = tool("setpriv", "util-linux")?;
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        if !setpriv.command().args(nobody).arg("true").status().is_ok_and(|end| end.success()) {
+            not_checked("a sandbox as nobody: root of this user namespace can become nobody else");
+            return None;
+        }
+        let setpriv = setpriv.path().display().to_string();
+        let launcher = [&[setpriv.as_str()][..], &nobody].concat();
+        Self::unchecked().launched_by(&launcher).if_hermetic("a sandbox as nobody")
     }
 
     /// As root of a user namespace, after a shell script there.
