@@ -78,8 +78,7 @@ class Artifact:
         for each in chosen:
             self._bind_library(each)
         for taken, function in self.functions.items():
-            if not hasattr(type(self), taken):
-                self.__dict__.setdefault(taken, function)
+            self.__dict__.setdefault(taken, function)
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for what is neither an attribute nor a promised function.

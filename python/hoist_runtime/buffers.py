@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
 from .errors import BufferRefused, quote
@@ -88,12 +89,17 @@ def _holds(view: memoryview, ctype: Any) -> bool:
     found = view.format
     if issubclass(ctype, (ctypes.Structure, ctypes.Union)):
         return found.startswith("T{")
-    wanted = memoryview(ctype()).format
+    wanted = _format_of(ctype)
     # `=` and `@` are native; ctypes writes the native order out as `<` or `>`.
     if found[:1] in ("<", ">", "!") and found[:1] != wanted[:1] and view.itemsize > 1:
         return False
     kinds = [_CODES.get(text.lstrip("@=<>!")) for text in (found, wanted)]
     return kinds[0] is not None and kinds[0] == kinds[1]
+
+
+@functools.lru_cache(maxsize=64)
+def _format_of(ctype: Any) -> str:
+    return memoryview(ctype()).format
 
 
 def _first_byte(buffer: Any) -> int:

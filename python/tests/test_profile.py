@@ -135,7 +135,7 @@ class BrokenProfile(TestCase):
         targets = ("elsewhere", "demo-0-link", "demo-01-link", "demo--1-link", "demo-1-link/")
         for target in (
             *targets,
-            "other-1-link",
+            "dema-1-link",
             "../x/demo-1-link",
             "demo-1-link\n",
             "demo-¹-link",

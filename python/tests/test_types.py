@@ -49,6 +49,7 @@ int64_t i64(int64_t x) { return x; }   uint64_t u64(uint64_t x) { return x; }
 float f32(float x) { return x / 2; }   double f64(double x) { return x / 2; }
 void *same(void *p) { return p; }
 const char *greet(const char *name) { return name ? "hello" : NULL; }
+char *upper(char *text) { text[0] -= 32; return text; }
 uint64_t length(const char *text) { return strlen(text); }
 uint8_t first(const uint8_t *bytes) { return bytes[0]; }
 int32_t apply(int32_t (*f)(int32_t), int32_t x) { return f(x); }
@@ -65,6 +66,7 @@ TYPES_FUNCTIONS = [
     function("f64", DOUBLE, x=DOUBLE),
     function("same", pointer(VOID), p=pointer(VOID)),
     function("greet", pointer(CHAR, const=True), name=pointer(CHAR, const=True)),
+    function("upper", pointer(CHAR), text=pointer(CHAR)),
     function("length", integer(64, False), text=pointer(CHAR, const=True)),
     function("first", integer(8, False), bytes=pointer(integer(8, False), const=True)),
     function("apply", I32, f=pointer(FUNCTION), x=I32),
@@ -128,6 +130,12 @@ class Types(LoadCase):
         self.assertEqual(self.types.length("größe".encode()), 7)
         with self.assertRaises(ctypes.ArgumentError):
             self.types.length("a str is not encoded")
+
+    def test_a_text_the_library_may_change_is_memory_not_bytes(self) -> None:
+        text = bytearray(b"ada\0")
+        place = address(text, writable=True)
+        self.assertEqual(self.types.upper(place), place)
+        self.assertEqual(text, b"Ada\0")
 
     def test_data_pointers_take_all_that_has_an_address(self) -> None:
         data = bytearray(b"\x07\x08")
