@@ -7,6 +7,7 @@ itself is refused, so that what comes out can be handed to ctypes.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -237,7 +238,16 @@ def _library(node: _Node) -> AbiLibrary:
             each.refuse(f"is a second function {quote(function.name)}")
         functions[function.name] = function
     digest = node.text("hash", _SHA256, "a SHA-256 in base16")
+    if digest != _promise_hash(node.value):
+        node.refuse("has a hash that is not of its `structs` and `functions`: it was edited")
     return AbiLibrary(path, digest, structs, tuple(functions.values()))
+
+
+def _promise_hash(library: dict[str, Any]) -> str:
+    """Returns the hash of what a library promises, over the same bytes as the writer's."""
+    promise = [library["structs"], library["functions"]]
+    compact = json.dumps(promise, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(compact.encode()).hexdigest()
 
 
 def _struct(node: _Node, sizes: dict[str, int]) -> AbiStruct:

@@ -203,6 +203,11 @@ class Refused(TestCase):
         for digest in ("", "0" * 63, "A" * 64, "g" * 64):
             self.refuse(abi({**library("a", []), "hash": digest}), "not a SHA-256 in base16")
 
+    def test_a_promise_that_was_edited(self) -> None:
+        part = library("a", [function("f", I32, a=I32)])
+        part["functions"][0]["signature"]["result"] = I64
+        self.refuse(abi(part), "libraries[0] has a hash that is not of its `structs` and")
+
     def test_names_given_twice(self) -> None:
         self.refuse(abi(library("a", [bare("f"), bare("f")])), "a second function `f`")
         self.refuse(of_structs(opaque("s"), opaque("s")), "a second struct `s`")
