@@ -89,6 +89,12 @@ impl StorePathName {
         Ok(Self(name.to_owned()))
     }
 
+    /// Whether it ends with `.drv`: Nix parses what has such a name as a derivation.
+    #[must_use]
+    pub fn is_derivation(&self) -> bool {
+        self.0.strip_suffix(".drv").is_some()
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
