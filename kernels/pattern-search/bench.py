@@ -144,8 +144,9 @@ def check(side, queries):
         expected = sorted(range(ROWS), key=lambda row: (-exact[row], row))[:TOP_K]
         elapsed_ms, idx, score = side.native(query)
         assert elapsed_ms >= 0, f"pattern_search_ffi refused the call with {elapsed_ms}"
-        assert list(idx) == expected, f"rows {list(idx)}, wanted {expected}"
-        error = max(abs(float(found) - exact[row]) for found, row in zip(score, expected))
+        found = [int(row) for row in idx]
+        assert found == expected, f"rows {found}, wanted {expected}"
+        error = max(abs(float(each) - exact[row]) for each, row in zip(score, expected))
         assert error <= MAX_SCORE_ERROR, f"a score is off by {error:.1e}"
         worst = max(worst, error)
         slow = [row for row, _ in side.baseline(query)]

@@ -1,17 +1,19 @@
 //! The inner loop: dot products with the query and squared norms, four rows at a time.
 //!
-//! One body is compiled three times, for AVX-512, for AVX2 with FMA, and for the build's baseline
-//! (which on `AArch64` is NEON). Arrays of lanes become vector registers: no intrinsics, so no
-//! pointers, and one text to read and test.
+//! One body over [`Vector`], compiled for AVX-512, for AVX2 with FMA, and for any CPU.
+
+mod vector;
 
 use std::array;
+
+use vector::{Portable, Vector};
 
 /// Rows summed in one pass. A dot and a norm for each are eight chains of dependent additions, what
 /// keeps two FMA units of latency 4 busy, and each load of the query serves four rows.
 pub(crate) const ROWS: usize = 4;
 
 /// Elements summed in `f32` before the sums move on to `f64`, so that the rounding error of a score
-/// does not grow with the dimension: a lane of AVX2 sees 128 additions at most.
+/// does not grow with the dimension: no lane sees more than 256 additions.
 const BLOCK: usize = 1024;
 
 /// What a score is made of.
@@ -59,7 +61,7 @@ impl Kernel {
     fn avx512() -> Option<Self> {
         #[target_feature(enable = "avx512f")]
         fn sums(query: &[f32], rows: [&[f32]; ROWS]) -> [Sums; ROWS] {
-            sums_of_rows::<16, true>(query, rows)
+            sums_of_rows(vector::Avx512::zero(), query, rows)
         }
         is_x86_feature_detected!("avx512f").then_some(Self { sums })
     }
@@ -68,7 +70,7 @@ impl Kernel {
     fn avx2() -> Option<Self> {
         #[target_feature(enable = "avx2,fma")]
         fn sums(query: &[f32], rows: [&[f32]; ROWS]) -> [Sums; ROWS] {
-            sums_of_rows::<8, true>(query, rows)
+            sums_of_rows(vector::Avx2::zero(), query, rows)
         }
         let detected = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         detected.then_some(Self { sums })
@@ -85,16 +87,15 @@ impl Kernel {
     }
 
     fn portable() -> Self {
-        // `mul_add` without an FMA instruction is a call into the C library for every element.
-        const FUSED: bool = cfg!(target_arch = "aarch64");
-        Self { sums: sums_of_rows::<4, FUSED> }
+        Self { sums: |query, rows| sums_of_rows(Portable::zero(), query, rows) }
     }
 }
 
-/// The body: `LANES` floats to a register, fused multiply-add where the target has it.
+/// The body; `zero` is a register of zeros.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "it must take its caller's instruction set")]
-fn sums_of_rows<const LANES: usize, const FUSED: bool>(
+fn sums_of_rows<const LANES: usize>(
+    zero: impl Vector<LANES>,
     query: &[f32],
     rows: [&[f32]; ROWS],
 ) -> [Sums; ROWS] {
@@ -102,10 +103,8 @@ fn sums_of_rows<const LANES: usize, const FUSED: bool>(
     let mut totals = [Sums::default(); ROWS];
     for start in (0..len).step_by(BLOCK) {
         let block = start..len.min(start + BLOCK);
-        let sums = sums_of_block::<LANES, FUSED>(
-            &query[block.clone()],
-            array::from_fn(|row| &rows[row][block.clone()]),
-        );
+        let [r0, r1, r2, r3] = rows.map(|row| &row[block.clone()]);
+        let sums = sums_of_block(zero, &query[block], [r0, r1, r2, r3]);
         for (total, sum) in totals.iter_mut().zip(sums) {
             total.dot += sum.dot;
             total.norm_squared += sum.norm_squared;
@@ -117,59 +116,42 @@ fn sums_of_rows<const LANES: usize, const FUSED: bool>(
 /// The same for one block of equal lengths.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "it must take its caller's instruction set")]
-fn sums_of_block<const LANES: usize, const FUSED: bool>(
+fn sums_of_block<const LANES: usize, V: Vector<LANES>>(
+    zero: V,
     query: &[f32],
     rows: [&[f32]; ROWS],
 ) -> [Sums; ROWS] {
-    let mut lanes = Lanes::<LANES>::new();
+    let (mut dots, mut norms) = ([zero; ROWS], [zero; ROWS]);
     let (query_chunks, query_tail) = query.as_chunks::<LANES>();
     let [r0, r1, r2, r3] = rows.map(|row| row.as_chunks::<LANES>());
     for ((((q, a), b), c), d) in query_chunks.iter().zip(r0.0).zip(r1.0).zip(r2.0).zip(r3.0) {
-        lanes.add::<FUSED>(q, [a, b, c, d]);
+        add_chunk(&mut dots, &mut norms, q, [a, b, c, d]);
     }
     if !query_tail.is_empty() {
         let tails = [zero_padded(r0.1), zero_padded(r1.1), zero_padded(r2.1), zero_padded(r3.1)];
-        lanes.add::<FUSED>(&zero_padded(query_tail), tails.each_ref());
+        add_chunk(&mut dots, &mut norms, &zero_padded(query_tail), tails.each_ref());
     }
     array::from_fn(|row| Sums {
-        dot: f64::from(sum_of_lanes(lanes.dots[row])),
-        norm_squared: f64::from(sum_of_lanes(lanes.norms[row])),
+        dot: f64::from(dots[row].sum()),
+        norm_squared: f64::from(norms[row].sum()),
     })
 }
 
-/// Running sums of a block; each array of lanes is a vector register.
-struct Lanes<const LANES: usize> {
-    dots: [[f32; LANES]; ROWS],
-    norms: [[f32; LANES]; ROWS],
-}
-
-impl<const LANES: usize> Lanes<LANES> {
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it must take its caller's instruction set")]
-    fn new() -> Self {
-        Self { dots: [[0.0; LANES]; ROWS], norms: [[0.0; LANES]; ROWS] }
-    }
-
-    /// Adds the products of one chunk of the query with a chunk of each row.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it must take its caller's instruction set")]
-    #[expect(clippy::needless_range_loop, reason = "iterators keep the sums out of registers: 10x")]
-    fn add<const FUSED: bool>(&mut self, query: &[f32; LANES], rows: [&[f32; LANES]; ROWS]) {
-        for row in 0..ROWS {
-            for lane in 0..LANES {
-                let (q, p) = (query[lane], rows[row][lane]);
-                self.dots[row][lane] = add_product::<FUSED>(self.dots[row][lane], q, p);
-                self.norms[row][lane] = add_product::<FUSED>(self.norms[row][lane], p, p);
-            }
-        }
-    }
-}
-
-/// Returns `sum + a * b`.
+/// Adds the products of one chunk of the query with a chunk of each row.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "it must take its caller's instruction set")]
-fn add_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
-    if FUSED { a.mul_add(b, sum) } else { sum + a * b }
+fn add_chunk<const LANES: usize, V: Vector<LANES>>(
+    dots: &mut [V; ROWS],
+    norms: &mut [V; ROWS],
+    query: &[f32; LANES],
+    rows: [&[f32; LANES]; ROWS],
+) {
+    let query = dots[0].load(query);
+    for ((dot, norm), row) in dots.iter_mut().zip(norms).zip(rows) {
+        let row = dot.load(row);
+        *dot = dot.add_product(query, row);
+        *norm = norm.add_product(row, row);
+    }
 }
 
 /// Fills up a tail with zeros, which add nothing to either sum.
@@ -179,20 +161,6 @@ fn zero_padded<const LANES: usize>(tail: &[f32]) -> [f32; LANES] {
     let mut padded = [0.0; LANES];
     padded[..tail.len()].copy_from_slice(tail);
     padded
-}
-
-/// Adds neighbours pairwise until one is left, the order that a vector unit is quick at.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "it must take its caller's instruction set")]
-fn sum_of_lanes<const LANES: usize>(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
 
 #[cfg(test)]

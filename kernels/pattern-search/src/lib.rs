@@ -7,12 +7,12 @@
 //! - `score` turns sums into a cosine, also where `f32` would overflow or vanish.
 //! - `top_k` keeps the best hits.
 //!
-//! `unsafe` is confined to the door and to the one call that enters code compiled for a detected
-//! instruction set. Nothing panics on any input.
+//! `unsafe` is confined to the door and to `kernel`, where it enters code for a detected instruction
+//! set. Nothing panics on any input.
 
 #[expect(unsafe_code, reason = "raw pointers arrive from C; each use names its invariant")]
 pub mod ffi;
-#[expect(unsafe_code, reason = "code for a detected instruction set is unsafe to call")]
+#[expect(unsafe_code, reason = "code for a detected instruction set is unsafe to enter")]
 mod kernel;
 mod refusal;
 mod score;

@@ -42,8 +42,7 @@ fn wide_cosine(unit_query: &[f32], row: &[f32]) -> f32 {
 /// Rounding can put a parallel row a little past 1; a cosine never is.
 #[expect(clippy::cast_possible_truncation, reason = "a score is an f32")]
 fn quotient(sums: Sums) -> f32 {
-    let cosine = (sums.dot / sums.norm_squared.sqrt()).clamp(-1.0, 1.0) as f32;
-    cosine + 0.0 // -0 becomes 0, so that the two tie
+    (sums.dot / sums.norm_squared.sqrt()).clamp(-1.0, 1.0) as f32
 }
 
 /// Returns the query scaled to length 1, or all zeros where it is.
