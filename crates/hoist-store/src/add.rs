@@ -42,7 +42,7 @@ impl Store {
         if name.is_derivation() {
             return Err(StoreError::DerivationName { name: name.as_str().to_owned() });
         }
-        let temp = TempDir::create(&self.layout)?;
+        let temp = TempDir::create(self)?;
         let copied = OsStr::new("tree");
         let (nar_hash, nar_size) = copy_canonical(source, temp.path(), copied)?;
         let path = fixed_recursive_sha256(self.dir(), name, &nar_hash);
@@ -63,14 +63,29 @@ impl Store {
         }
         // What lies there without being registered is what a crash left, or nobody knows what.
         set_aside(&target, temp)?;
+        temp.announce(&added.path)?;
         fs::rename(tree, &target).map_err(FileError::at("move the tree to", &target))?;
-        seal(&target)?;
+        let registered = self.register(added, &target);
+        if registered.is_err() && !self.may_be_valid(&added.path) {
+            // What cannot be removed is unregistered, and replaced when it is added again.
+            let _ = remove_tree(&target);
+        }
+        registered.map(|()| false)
+    }
+
+    /// Enters a tree that is at its path into the database, once it is sure to stay there.
+    fn register(&self, added: &Added, target: &Path) -> Result<(), StoreError> {
+        seal(target)?;
         sync_dir(&self.layout.store())?;
         let address = ContentAddress::Recursive(added.nar_hash.into()).to_string();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let database = self.database()?;
-        database.register(&added.path, &added.nar_hash, added.nar_size, now, &address)?;
-        Ok(false)
+        database.register(&added.path, &added.nar_hash, added.nar_size, now, &address)
+    }
+
+    /// Whether the store vouches for `path`, or cannot tell.
+    fn may_be_valid(&self, path: &StorePath) -> bool {
+        self.database().and_then(|database| database.is_valid(path)).unwrap_or(true)
     }
 
     /// Whether the store vouches for `path` and has it.

@@ -2,7 +2,7 @@
 //!
 //! Source: what `nix-store --store 'local?root=ROOT' --init` makes, Nix 2.8 and 2.26.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -142,18 +142,16 @@ pub(crate) fn create_dir_all(dir: &Path) -> Result<(), FileError> {
     made.map_err(FileError::at("create", dir))
 }
 
-/// Replaces a file by one rename, so that it has its old contents or all of the new.
+/// Replaces a file by one rename, so that it has its old contents or all of the new. The caller
+/// holds a lock that keeps others from doing so at the same time.
 pub(crate) fn replace_file(path: &Path, contents: &[u8]) -> Result<(), FileError> {
     let dir = path.parent().expect("a file of the store is in a directory");
+    let new = path.with_added_extension("new");
     let write = || {
-        let mut new = tempfile::Builder::new()
-            .prefix(".new-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(dir)?;
-        new.write_all(contents)?;
-        new.as_file().sync_all()?;
-        new.persist(path)?;
-        Ok::<_, io::Error>(())
+        let mut file = File::create(&new)?;
+        file.write_all(contents)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
     };
     write().map_err(FileError::at("write", path))?;
     sync_dir(dir)

@@ -3,10 +3,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use crate::FileError;
-use crate::layout::{Layout, create_dir_all};
-use crate::lock::{FileLock, try_exclusive};
+use hoist_nix::StorePath;
+
+use crate::layout::create_dir_all;
+use crate::lock::{FileLock, PathLock, try_exclusive};
 use crate::tree::remove_tree;
+use crate::{FileError, Store, StoreError};
 
 /// A folder of this process, removed when dropped. Its lock says that the process lives; what a
 /// dead one left behind is removed when the next folder is made.
@@ -17,12 +19,12 @@ pub(crate) struct TempDir {
 }
 
 impl TempDir {
-    pub(crate) fn create(layout: &Layout) -> Result<Self, FileError> {
-        let area = layout.temp();
+    pub(crate) fn create(store: &Store) -> Result<Self, FileError> {
+        let area = store.layout.temp();
         create_dir_all(&area)?;
         // Between making a folder and locking it, it looks like one of a dead process.
         let _one_at_a_time = FileLock::exclusive(&area.join("lock"))?;
-        remove_stale(&area)?;
+        remove_stale(store, &area)?;
         let made = tempfile::Builder::new().prefix("add-").tempdir_in(&area);
         let path = made.map_err(FileError::at("create a folder in", &area))?.keep();
         let lock = File::open(&path).map_err(FileError::at("open", &path))?;
@@ -33,6 +35,12 @@ impl TempDir {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Writes down where a tree of this folder goes, so that it is found there after a crash.
+    pub(crate) fn announce(&self, path: &StorePath) -> Result<(), FileError> {
+        let file = announcement(&self.path);
+        fs::write(&file, path.as_str()).map_err(FileError::at("write", &file))
+    }
 }
 
 impl Drop for TempDir {
@@ -42,16 +50,35 @@ impl Drop for TempDir {
     }
 }
 
-fn remove_stale(area: &Path) -> Result<(), FileError> {
+fn announcement(dir: &Path) -> PathBuf {
+    dir.join("target")
+}
+
+/// Removes what dead processes left. What cannot be removed costs space, but not the user the
+/// command.
+fn remove_stale(store: &Store, area: &Path) -> Result<(), FileError> {
     let listed = || FileError::at("list", area);
     for entry in fs::read_dir(area).map_err(listed())? {
         let path = entry.map_err(listed())?.path();
-        // One that cannot be opened was removed by its owner meanwhile, or is the lock file.
+        // One that cannot be opened was removed by its owner meanwhile.
         let Ok(dir) = File::open(&path) else { continue };
-        if path.is_dir() && try_exclusive(&dir).is_ok_and(|stale| stale) {
-            // Leaving it costs space, failing would cost the user the command.
+        let is_stale = path.is_dir() && try_exclusive(&dir).is_ok_and(|locked| locked);
+        if is_stale && remove_leftover(store, &path).is_ok() {
             let _ = remove_tree(&path);
         }
+    }
+    Ok(())
+}
+
+/// Removes the tree that a dead process moved to its path and did not register.
+fn remove_leftover(store: &Store, dir: &Path) -> Result<(), StoreError> {
+    let announced = fs::read_to_string(announcement(dir)).unwrap_or_default();
+    let Ok(path) = StorePath::parse(&announced) else { return Ok(()) };
+    let target = store.physical(&path);
+    // Who holds the lock replaces the tree by its own.
+    let Some(_lock) = PathLock::try_acquire(&target)? else { return Ok(()) };
+    if !store.database()?.is_valid(&path)? {
+        remove_tree(&target)?;
     }
     Ok(())
 }

@@ -41,6 +41,15 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// Whether something is lost. What is not registered is no loss: nothing leads to it, and
+    /// adding it again replaces it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        !matches!(self, Self::Unregistered { .. })
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
