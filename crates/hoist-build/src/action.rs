@@ -1,0 +1,116 @@
+//! An action is all that can change an output; its key is the SHA-256 of its canonical JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hoist_schema::abi::AbiFile;
+use hoist_schema::manifest::{Manifest, ToolchainKind};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::sha256_of;
+use crate::sources::SourceFile;
+use crate::{BuildError, Promise, Sources, Toolchain, toolchain};
+
+/// Edition of the action's form; a change of how builds are run needs a new one.
+const EDITION: u32 = 1;
+
+/// Whether a build sees only what it declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// Namespaces: declared inputs only, no network unless asked for.
+    Sandbox,
+    /// The host as it is.
+    Host,
+}
+
+/// All that can change an output. Serialised with its fields in this order, maps sorted by key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Action {
+    edition: u32,
+    system: String,
+    package: String,
+    version: String,
+    toolchain: ToolchainKind,
+    toolchain_digest: String,
+    command: Vec<String>,
+    env: BTreeMap<String, String>,
+    network: bool,
+    isolation: Isolation,
+    sources: Vec<SourceFile>,
+    libraries: Vec<PackedLibrary>,
+    abi: AbiFile,
+}
+
+/// What is packed beside the build's own output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct PackedLibrary {
+    path: String,
+    built: Option<String>,
+    header_sha256: Option<String>,
+}
+
+/// The SHA-256 of an action's canonical JSON, in base16.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ActionKey(String);
+
+impl Action {
+    /// The action that builds `manifest` from `sources` with `toolchain`.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Unsaid`] when neither the manifest nor the preset says the command.
+    pub fn new(
+        manifest: &Manifest,
+        sources: &Sources,
+        toolchain: &Toolchain,
+        promise: &Promise,
+        isolation: Isolation,
+    ) -> Result<Self, BuildError> {
+        let libraries = manifest.library.iter().map(|library| PackedLibrary {
+            path: library.path.clone(),
+            built: toolchain::built(toolchain.kind, library),
+            header_sha256: library.header.as_ref().and_then(|path| promise.header_digest(path)),
+        });
+        Ok(Self {
+            edition: EDITION,
+            system: promise.abi.system.clone(),
+            package: manifest.package.name.clone(),
+            version: manifest.package.version.clone(),
+            toolchain: toolchain.kind,
+            toolchain_digest: toolchain.digest.clone(),
+            command: toolchain::command(manifest, sources)?,
+            env: manifest.build.env.clone(),
+            network: manifest.build.network,
+            isolation,
+            sources: sources.files.clone(),
+            libraries: libraries.collect(),
+            abi: promise.abi.clone(),
+        })
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> ActionKey {
+        let json = serde_json::to_vec(self).expect("an action is plain data");
+        ActionKey(sha256_of(&json))
+    }
+
+    /// Program and arguments with `{out}` and `{cache}` unresolved.
+    pub(crate) fn command(&self) -> &[String] {
+        &self.command
+    }
+
+    /// Whether it runs in the sandbox.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+}
+
+impl fmt::Display for ActionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,115 @@
+//! The action cache: from an action key to the store path that the action made.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{sha256_of, write_atomically};
+use crate::{ActionKey, BuildError};
+
+/// What an action made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionRecord {
+    /// The action's key; a record under another name is not believed.
+    pub key: ActionKey,
+    /// Store path of the output, absolute.
+    pub store_path: String,
+    /// Wall time of the build, in milliseconds.
+    pub wall_ms: u64,
+    /// CPU time of the build, in milliseconds.
+    pub cpu_ms: u64,
+    /// The isolation that was reached, as the sandbox names it.
+    pub level: String,
+}
+
+/// A record with a digest of itself, so that a torn or edited one is noticed.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    sha256: String,
+    record: ActionRecord,
+}
+
+/// Records in one folder, a file each.
+#[derive(Debug, Clone)]
+pub struct ActionCache {
+    folder: PathBuf,
+}
+
+impl ActionCache {
+    /// The cache in `folder`, which belongs to one store.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// What the action made, if it is known. A record that is damaged counts as unknown; whether
+    /// its store path is still valid is for the store to say.
+    #[must_use]
+    pub fn get(&self, key: &ActionKey) -> Option<ActionRecord> {
+        let bytes = fs::read(self.file(key)).ok()?;
+        let sealed: Sealed = serde_json::from_slice(&bytes).ok()?;
+        (sealed.sha256 == seal(&sealed.record) && sealed.record.key == *key)
+            .then_some(sealed.record)
+    }
+
+    /// Remembers what an action made.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Io`] when the folder cannot be written.
+    pub fn put(&self, record: &ActionRecord) -> Result<(), BuildError> {
+        let file = self.file(&record.key);
+        let sealed = Sealed { sha256: seal(record), record: record.clone() };
+        let json = serde_json::to_vec(&sealed).expect("a record is plain data");
+        write_atomically(&file, &json).map_err(BuildError::io("write", &file))
+    }
+
+    fn file(&self, key: &ActionKey) -> PathBuf {
+        self.folder.join(format!("{key}.json"))
+    }
+}
+
+fn seal(record: &ActionRecord) -> String {
+    sha256_of(&serde_json::to_vec(record).expect("a record is plain data"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(key: &str) -> ActionRecord {
+        ActionRecord {
+            key: serde_json::from_value(key.into()).unwrap(),
+            store_path: "/nix/store/00000000000000000000000000000000-x-1".to_owned(),
+            wall_ms: 12,
+            cpu_ms: 10,
+            level: "hermetic".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_put_is_got() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = ActionCache::new(home.path().join("actions"));
+        assert_eq!(cache.get(&record("a").key), None);
+        cache.put(&record("a")).unwrap();
+        assert_eq!(cache.get(&record("a").key), Some(record("a")));
+    }
+
+    #[test]
+    fn a_record_that_was_cut_edited_or_moved_is_unknown() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = ActionCache::new(home.path());
+        let (file, key) = (home.path().join("a.json"), record("a").key);
+        cache.put(&record("a")).unwrap();
+        let whole = fs::read_to_string(&file).unwrap();
+
+        fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+        assert_eq!(cache.get(&key), None);
+        fs::write(&file, whole.replace("-x-1", "-y-1")).unwrap();
+        assert_eq!(cache.get(&key), None);
+        fs::write(home.path().join("b.json"), &whole).unwrap();
+        assert_eq!(cache.get(&record("b").key), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! Hidden inputs: files of the project that a failed build asked for but that were not declared,
+//! and so were not there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::Sources;
+
+/// How many to name.
+const MOST: usize = 5;
+
+/// Longest log text that is searched, from its end, in bytes.
+const SEARCHED: usize = 64 << 10;
+
+/// Files of the project that `log` mentions and that exist there, but are not declared.
+pub(crate) fn undeclared(log: &str, sources: &Sources, build_folder: &Path) -> Vec<String> {
+    let start = log.floor_char_boundary(log.len().saturating_sub(SEARCHED));
+    let build_folder = format!("{}/", build_folder.display());
+    let is_part = |c: char| c.is_alphanumeric() || "/._-+@".contains(c);
+    let mentioned: BTreeSet<String> = log[start..]
+        .split(|c| !is_part(c))
+        .map(|word| word.strip_prefix(&build_folder).unwrap_or(word))
+        .map(|word| word.trim_start_matches("./").trim_end_matches(['.', '-']))
+        .filter(|word| word.contains('.') && !word.starts_with('/') && !word.contains(".."))
+        .flat_map(|word| candidates(word, sources))
+        .collect();
+    let is_hidden = |path: &String| !sources.contains(path) && sources.project.join(path).is_file();
+    mentioned.into_iter().filter(is_hidden).take(MOST).collect()
+}
+
+/// The file as it is named, and beside each declared source: compilers name an include as it is
+/// written, relative to the file that asks for it.
+fn candidates(word: &str, sources: &Sources) -> BTreeSet<String> {
+    let folders = sources.files.iter().filter_map(|file| Some(file.path.rsplit_once('/')?.0));
+    folders.map(|folder| format!("{folder}/{word}")).chain([word.to_owned()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn an_undeclared_file_that_the_log_names_is_found() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("src")).unwrap();
+        for file in ["src/a.c", "src/b.h", "notes.txt"] {
+            fs::write(home.path().join(file), "").unwrap();
+        }
+        let sources = Sources::find(home.path(), &["src/*.c".to_owned()]).unwrap();
+        let log = "src/a.c:1:10: fatal error: b.h: No such file or directory\ncompilation ended.";
+        assert_eq!(undeclared(log, &sources, Path::new("/build/x")), ["src/b.h"]);
+        let log = "couldn't read `/build/x/notes.txt`: No such file";
+        assert_eq!(undeclared(log, &sources, Path::new("/build/x")), ["notes.txt"]);
+        assert!(undeclared("src/a.c: error", &sources, Path::new("/build/x")).is_empty());
+    }
+}

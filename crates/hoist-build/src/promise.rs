@@ -1,0 +1,177 @@
+//! What a project's libraries promise to their callers: the headers, read once, as the ABI file
+//! that is packed with the artifact and as the exports that the check asks for.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use hoist_elf::header::parse_header;
+use hoist_schema::Manifest;
+use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile, AbiFunction, AbiLibrary};
+use hoist_schema::manifest::Library;
+
+use crate::BuildError;
+use crate::digest::sha256_of;
+
+/// Longest header that is read, in bytes.
+const MAX_HEADER_BYTES: u64 = 4 << 20;
+
+/// The promises of one project.
+#[derive(Debug, Clone)]
+pub struct Promise {
+    /// The ABI file, one entry for each library of the manifest, in its order.
+    pub abi: AbiFile,
+    /// The headers by their path in the project.
+    headers: BTreeMap<String, Vec<u8>>,
+}
+
+impl Promise {
+    /// Reads the headers that `manifest` names below `project`.
+    ///
+    /// - `system`: the Nix system of the libraries, e.g. `x86_64-linux`.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoHeader`] when one is missing, [`BuildError::BadHeader`] when one cannot be
+    /// understood or declares no function.
+    pub fn read(project: &Path, manifest: &Manifest, system: &str) -> Result<Self, BuildError> {
+        let mut headers = BTreeMap::new();
+        let mut libraries = Vec::new();
+        for library in &manifest.library {
+            if let Some(header) = &library.header {
+                headers.insert(header.clone(), read_header(project, header)?);
+            }
+            libraries.push(promised(library, &headers)?);
+        }
+        let abi = AbiFile {
+            edition: ABI_EDITION,
+            package: manifest.package.name.clone(),
+            version: manifest.package.version.clone(),
+            system: system.to_owned(),
+            libraries,
+        };
+        Ok(Self { abi, headers })
+    }
+
+    /// SHA-256 of a header's content, in base16.
+    pub(crate) fn header_digest(&self, header: &str) -> Option<String> {
+        self.headers.get(header).map(|content| sha256_of(content))
+    }
+
+    /// Writes the ABI file and the headers into an output tree, the headers below `include`.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Io`] when the tree cannot be written.
+    pub fn pack_into(&self, out: &Path) -> Result<(), BuildError> {
+        let mut json = serde_json::to_vec_pretty(&self.abi).expect("an ABI file is plain data");
+        json.push(b'\n');
+        write(&out.join(ABI_PATH), &json)?;
+        for (header, content) in &self.headers {
+            let name = header.rsplit('/').next().unwrap_or(header);
+            write(&out.join("include").join(name), content)?;
+        }
+        Ok(())
+    }
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+    let parent = file.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).map_err(BuildError::io("make the folder", parent))?;
+    fs::write(file, bytes).map_err(BuildError::io("write", file))
+}
+
+fn read_header(project: &Path, header: &str) -> Result<Vec<u8>, BuildError> {
+    let file = project.join(header);
+    let metadata = fs::metadata(&file)
+        .map_err(|source| BuildError::NoHeader { path: file.clone(), source })?;
+    if metadata.len() > MAX_HEADER_BYTES {
+        let reason = format!("it has {} bytes, more than a header may have", metadata.len());
+        return Err(BuildError::BadHeader { path: header.to_owned(), reason });
+    }
+    fs::read(&file).map_err(|source| BuildError::NoHeader { path: file, source })
+}
+
+fn promised(
+    library: &Library,
+    headers: &BTreeMap<String, Vec<u8>>,
+) -> Result<AbiLibrary, BuildError> {
+    let mut functions = Vec::new();
+    let mut structs = Vec::new();
+    if let Some((path, content)) =
+        library.header.as_ref().and_then(|header| headers.get_key_value(header))
+    {
+        let refuse = |reason: String| BuildError::BadHeader { path: path.clone(), reason };
+        let text = std::str::from_utf8(content)
+            .map_err(|error| refuse(format!("byte {} is not UTF-8", error.valid_up_to())))?;
+        let header = parse_header(text).map_err(|error| refuse(error.to_string()))?;
+        if header.functions.is_empty() && library.exports.is_empty() {
+            return Err(refuse("it declares no function".to_owned()));
+        }
+        (functions, structs) = (header.functions, header.structs);
+    }
+    for name in &library.exports {
+        if !functions.iter().any(|function| function.name == *name) {
+            functions.push(AbiFunction { name: name.clone(), signature: None });
+        }
+    }
+    let promise = serde_json::to_vec(&(&structs, &functions)).expect("promises are plain data");
+    Ok(AbiLibrary { path: library.path.clone(), hash: sha256_of(&promise), structs, functions })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = r#"
+[package]
+name = "adder"
+version = "1.0"
+[build]
+toolchain = "cc"
+sources = ["adder.c"]
+[[library]]
+path = "lib/libadder.so"
+header = "adder.h"
+exports = ["adder_version", "add"]
+"#;
+
+    fn read(header: &str) -> Result<Promise, BuildError> {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("adder.h"), header).unwrap();
+        Promise::read(home.path(), &Manifest::parse(MANIFEST).unwrap(), "x86_64-linux")
+    }
+
+    #[test]
+    fn a_header_and_names_beside_it_make_one_promise() {
+        let promise = read("#include <stdint.h>\nint32_t add(int32_t a, int32_t b);\n").unwrap();
+        let library = &promise.abi.libraries[0];
+        let names: Vec<_> = library.functions.iter().map(|found| found.name.as_str()).collect();
+        assert_eq!(names, ["add", "adder_version"]);
+        assert!(library.functions[0].signature.is_some());
+        assert!(library.functions[1].signature.is_none());
+    }
+
+    #[test]
+    fn another_signature_is_another_promise() {
+        let narrow = read("int add(int a, int b);").unwrap();
+        let wide = read("int add(long a, int b);").unwrap();
+        assert_ne!(narrow.abi.libraries[0].hash, wide.abi.libraries[0].hash);
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_understood_is_named() {
+        let refusal = read("int add(int a, ;").unwrap_err();
+        assert!(refusal.to_string().contains("adder.h"), "{refusal}");
+    }
+
+    #[test]
+    fn the_packed_tree_holds_the_abi_file_and_the_header() {
+        let out = tempfile::tempdir().unwrap();
+        let promise = read("int add(int a, int b);").unwrap();
+        promise.pack_into(out.path()).unwrap();
+        let packed = fs::read(out.path().join(ABI_PATH)).unwrap();
+        assert_eq!(serde_json::from_slice::<AbiFile>(&packed).unwrap(), promise.abi);
+        assert!(out.path().join("include/adder.h").is_file());
+    }
+}

@@ -1,0 +1,175 @@
+//! Rust, by cargo. The toolchain is what `rustc --print sysroot` names; its linker is the system's
+//! `cc`. Dependencies are vendored on the host, where the user's registries are set up, and the
+//! build runs offline.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use hoist_schema::manifest::{Library, ToolchainKind};
+use serde::{Deserialize, Serialize};
+
+use super::ask::{Grounds, on_path, output, remembered};
+use super::{Finder, Places, Prepared, Toolchain, cc};
+use crate::digest::sha256_of;
+use crate::{BuildError, CacheDirs};
+
+/// Where the toolchain lies in the sandbox.
+const INSIDE: &str = "/toolchain";
+
+/// The parts of a sysroot that a build reads; documentation and sources of `std` are not.
+const FOLDERS: [&str; 3] = ["bin", "lib", "libexec"];
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    sysroot: PathBuf,
+    version: String,
+}
+
+pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
+    let kind = ToolchainKind::Cargo;
+    let answer = ask(finder)?;
+    let linker = cc::find(finder, ToolchainKind::Cc)?;
+    let folders: Vec<PathBuf> =
+        FOLDERS.iter().map(|name| answer.sysroot.join(name)).filter(|path| path.is_dir()).collect();
+    if finder.system.shows(&answer.sysroot.join("bin/rustc")) {
+        // A distribution's Rust lies among its other programs: identify it by its own files.
+        let own = [answer.sysroot.join("lib/rustlib")];
+        let digest = sha256_of(
+            format!("{} {} {}", answer.version, finder.book.trees(&own)?, linker.digest).as_bytes(),
+        );
+        return Ok(Toolchain { kind, version: answer.version, digest, ..linker });
+    }
+    let digest =
+        sha256_of(format!("{} {}", finder.book.trees(&folders)?, linker.digest).as_bytes());
+    let inside = Path::new(INSIDE);
+    let mounts = folders
+        .iter()
+        .filter_map(|folder| Some((folder.clone(), inside.join(folder.file_name()?))));
+    Ok(Toolchain {
+        kind,
+        version: answer.version,
+        digest,
+        mounts: mounts.chain(linker.mounts.clone()).collect(),
+        path: [vec![(answer.sysroot.join("bin"), inside.join("bin"))], linker.path].concat(),
+    })
+}
+
+fn ask(finder: &Finder<'_>) -> Result<Answer, BuildError> {
+    let missing = |program: &str| BuildError::NoCompiler {
+        program: program.to_owned(),
+        toolchain: ToolchainKind::Cargo.as_str(),
+    };
+    let cargo = on_path("cargo").ok_or_else(|| missing("cargo"))?;
+    let rustc = on_path("rustc").ok_or_else(|| missing("rustc"))?;
+    let memory = finder.dirs.root().join("toolchains").join(format!(
+        "cargo-{}.json",
+        &sha256_of(finder.project.as_os_str().as_encoded_bytes())[..16]
+    ));
+    let question = rustup_grounds(finder.project, &cargo, &rustc);
+    remembered(&memory, question, || {
+        let sysroot = PathBuf::from(output(&rustc, &["--print", "sysroot"], finder.project)?);
+        let (rustc, cargo) = (sysroot.join("bin/rustc"), sysroot.join("bin/cargo"));
+        let version = output(&rustc, &["--version"], finder.project)?;
+        let mut grounds = Grounds::default();
+        grounds.file(&rustc);
+        grounds.file(&cargo);
+        Ok((Answer { sysroot, version }, grounds))
+    })
+}
+
+/// All that decides which toolchain rustup's `rustc` stands for.
+fn rustup_grounds(project: &Path, cargo: &Path, rustc: &Path) -> Grounds {
+    let mut grounds = Grounds::default();
+    grounds.file(cargo);
+    grounds.file(rustc);
+    for name in ["RUSTUP_TOOLCHAIN", "RUSTUP_HOME", "HOME"] {
+        grounds.variable(name);
+    }
+    let rustup = env::var_os("RUSTUP_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".rustup")));
+    if let Some(rustup) = rustup {
+        grounds.file(rustup.join("settings.toml"));
+    }
+    for folder in project.ancestors() {
+        grounds.file(folder.join("rust-toolchain.toml"));
+        grounds.file(folder.join("rust-toolchain"));
+    }
+    grounds
+}
+
+pub(super) fn command() -> Vec<String> {
+    ["cargo", "build", "--release", "--lib", "--locked", "--offline"].map(str::to_owned).into()
+}
+
+pub(super) fn env(places: &Places) -> BTreeMap<String, String> {
+    let text = |path: PathBuf| path.display().to_string();
+    BTreeMap::from([
+        ("CARGO_HOME".to_owned(), text(places.home.join(".cargo"))),
+        ("CARGO_TARGET_DIR".to_owned(), text(places.cache.join("target"))),
+        ("CARGO_TERM_COLOR".to_owned(), "never".to_owned()),
+    ])
+}
+
+pub(super) fn built(library: &Library) -> String {
+    let name = library.path.rsplit('/').next().unwrap_or(&library.path);
+    format!("{{cache}}/target/release/{name}")
+}
+
+/// Vendors the dependencies that the lock file pins, once per lock file.
+pub(super) fn prepare(project: &Path, dirs: &CacheDirs) -> Result<Prepared, BuildError> {
+    let lock_file = project.join("Cargo.lock");
+    let Ok(lock) = fs::read_to_string(&lock_file) else {
+        return Ok(Prepared::default()); // cargo itself says what `--locked` misses
+    };
+    if !lock.lines().any(|line| line.starts_with("source = ")) {
+        return Ok(Prepared::default());
+    }
+    let vendor = dirs.folder("vendor")?;
+    let kept = vendor.join(sha256_of(lock.as_bytes()));
+    if !kept.is_dir() {
+        let fresh =
+            tempfile::tempdir_in(&vendor).map_err(BuildError::io("make a folder in", &vendor))?;
+        let config = vendor_into(project, &fresh.path().join("crates"))?;
+        let file = fresh.path().join("config.toml");
+        fs::write(&file, config).map_err(BuildError::io("write", &file))?;
+        match fs::rename(fresh.path(), &kept) {
+            Ok(()) => drop(fresh.keep()),
+            Err(_) if kept.is_dir() => {} // another build was faster
+            Err(error) => return Err(BuildError::io("keep", &kept)(error)),
+        }
+    }
+    let file = kept.join("config.toml");
+    let config = fs::read_to_string(&file).map_err(BuildError::io("read", &file))?;
+    Ok(Prepared {
+        vendor: Some(kept.join("crates")),
+        home_files: vec![(PathBuf::from(".cargo/config.toml"), config)],
+    })
+}
+
+/// Runs `cargo vendor`, and returns the configuration that makes cargo use the folder, in which
+/// `{vendor}` stands for it.
+fn vendor_into(project: &Path, folder: &Path) -> Result<String, BuildError> {
+    let run = |offline: bool| {
+        let mut command = Command::new("cargo");
+        command.args(["vendor", "--locked", "--versioned-dirs"]);
+        command.args(offline.then_some("--offline"));
+        command.arg(folder).current_dir(project).stdin(Stdio::null());
+        command.output().map_err(BuildError::io("start", Path::new("cargo")))
+    };
+    let mut output = run(false)?;
+    if !output.status.success() {
+        output = run(true)?; // all may be in cargo's own cache
+    }
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> =
+            said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        return Err(BuildError::NoDependencies { output: lines.join("; ") });
+    }
+    let config = String::from_utf8_lossy(&output.stdout);
+    Ok(config.replace(&folder.display().to_string(), "{vendor}"))
+}

@@ -1,0 +1,161 @@
+//! Toolchains: how a compiler is found, what identifies it, and what its builds need. One preset,
+//! one file.
+
+mod ask;
+mod cargo;
+mod cc;
+mod custom;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hoist_schema::manifest::{Library, Manifest, ToolchainKind};
+
+use crate::digest::{DigestBook, sha256_of};
+use crate::system::System;
+use crate::{BuildError, CacheDirs, Sources};
+
+/// A compiler that was found on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toolchain {
+    /// Its preset.
+    pub kind: ToolchainKind,
+    /// What it says of itself, for people, e.g. `rustc 1.95.0`.
+    pub version: String,
+    /// SHA-256 over all its files, in base16; the same compiler on another host has the same.
+    pub digest: String,
+    /// Host folders to mount read-only: host path, path in the sandbox.
+    pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
+    /// Folders of its programs: host path, path in the sandbox. The system's come after them.
+    pub(crate) path: Vec<(PathBuf, PathBuf)>,
+}
+
+/// The folders a build works with: at fixed places in the sandbox, so that debug information is
+/// the same on every host; wherever they lie when there is no sandbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The sources, read-only; builds start here.
+    pub(crate) source: PathBuf,
+    /// The output tree.
+    pub(crate) out: PathBuf,
+    /// What the compiler keeps between builds.
+    pub(crate) cache: PathBuf,
+    /// The home folder, empty at first but for the preset's files.
+    pub(crate) home: PathBuf,
+    /// Dependencies that were fetched beforehand, read-only.
+    pub(crate) vendor: PathBuf,
+}
+
+/// What a preset prepared on the host before the build.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    /// Folder with fetched dependencies.
+    pub(crate) vendor: Option<PathBuf>,
+    /// Files for the home folder: path below it, content.
+    pub(crate) home_files: Vec<(PathBuf, String)>,
+}
+
+/// What finding a toolchain needs to know.
+pub(crate) struct Finder<'a> {
+    pub(crate) project: &'a Path,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) dirs: &'a CacheDirs,
+    pub(crate) system: System,
+    pub(crate) book: DigestBook,
+}
+
+/// Finds the toolchain that `manifest` names, for the project at `project`.
+///
+/// Compilers are asked about themselves once; as long as their files stay the same, the answer is
+/// remembered below `dirs`.
+///
+/// # Errors
+///
+/// [`BuildError::NoCompiler`] when it is not installed, [`BuildError::NoPreset`] when this version
+/// does not know it.
+pub fn find(
+    project: &Path,
+    manifest: &Manifest,
+    dirs: &CacheDirs,
+) -> Result<Toolchain, BuildError> {
+    let kind = manifest.build.toolchain;
+    let book =
+        DigestBook::open(dirs.root().join("digests").join(format!("{}.json", kind.as_str())));
+    let system = System::of_this_host();
+    let mut finder = Finder { project, manifest, dirs, system, book };
+    let toolchain = match kind {
+        ToolchainKind::Cargo => cargo::find(&mut finder),
+        ToolchainKind::Cc | ToolchainKind::Cxx => cc::find(&mut finder, kind),
+        ToolchainKind::Custom => custom::find(&mut finder),
+        other => Err(BuildError::NoPreset { toolchain: other.as_str() }),
+    };
+    let toolchain = toolchain.and_then(|toolchain| with_system_folders(toolchain, &mut finder));
+    finder.book.save();
+    toolchain
+}
+
+/// Adds the folders of `[build] system`: mounted where they are, programs first on `PATH`, and
+/// part of what identifies the toolchain.
+fn with_system_folders(
+    mut toolchain: Toolchain,
+    finder: &mut Finder<'_>,
+) -> Result<Toolchain, BuildError> {
+    let folders: Vec<PathBuf> = finder.manifest.build.system.iter().map(PathBuf::from).collect();
+    if folders.is_empty() {
+        return Ok(toolchain);
+    }
+    let digest = finder.book.trees(&folders)?;
+    toolchain.digest = sha256_of(format!("{} {digest}", toolchain.digest).as_bytes());
+    for folder in folders {
+        let bin = folder.join("bin");
+        if bin.is_dir() {
+            toolchain.path.push((bin.clone(), bin));
+        }
+        toolchain.mounts.push((folder.clone(), folder));
+    }
+    Ok(toolchain)
+}
+
+/// The command of the manifest, or the preset's own; with `{out}` and `{cache}` unresolved.
+pub(crate) fn command(manifest: &Manifest, sources: &Sources) -> Result<Vec<String>, BuildError> {
+    if let Some(command) = &manifest.build.command {
+        return Ok(command.clone());
+    }
+    match manifest.build.toolchain {
+        ToolchainKind::Cargo => Ok(cargo::command()),
+        kind @ (ToolchainKind::Cc | ToolchainKind::Cxx) => cc::command(kind, manifest, sources),
+        kind => Err(BuildError::Unsaid {
+            toolchain: kind.as_str(),
+            key: "command",
+            reason: "it has no command of its own".to_owned(),
+        }),
+    }
+}
+
+/// The variables a preset adds to the sandbox's fixed ones.
+pub(crate) fn env(kind: ToolchainKind, places: &Places) -> BTreeMap<String, String> {
+    match kind {
+        ToolchainKind::Cargo => cargo::env(places),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// Where the build leaves a library when it does not write it to its place itself.
+pub(crate) fn built(kind: ToolchainKind, library: &Library) -> Option<String> {
+    library.built.clone().or_else(|| match kind {
+        ToolchainKind::Cargo => Some(cargo::built(library)),
+        _ => None,
+    })
+}
+
+/// What must happen on the host before the build, such as fetching dependencies.
+pub(crate) fn prepare(
+    kind: ToolchainKind,
+    project: &Path,
+    dirs: &CacheDirs,
+) -> Result<Prepared, BuildError> {
+    match kind {
+        ToolchainKind::Cargo => cargo::prepare(project, dirs),
+        _ => Ok(Prepared::default()),
+    }
+}

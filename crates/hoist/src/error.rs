@@ -1,0 +1,118 @@
+//! How a command ends without success: a message, its causes, a hint, an exit code.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+
+use hoist_build::BuildError;
+use hoist_schema::Exit;
+use hoist_schema::record::ErrorRecord;
+use hoist_store::{ProfileError, StoreError, TreeError};
+
+use crate::output::{BAD, BOLD, Output, notice};
+
+/// Why a command did not succeed. Printed by [`CliError::print`] alone.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    exit: Exit,
+    /// Lines shown below the message, such as the end of a log.
+    details: Vec<String>,
+}
+
+impl CliError {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), hint: None, exit, details: Vec::new() }
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into()).filter(|hint| !hint.is_empty());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn details(mut self, lines: Vec<String>) -> Self {
+        self.details = lines;
+        self
+    }
+
+    /// An error of another crate, with its causes.
+    fn from_error(error: &dyn Error, hint: Option<String>, exit: Exit) -> Self {
+        let mut causes = Vec::new();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        Self { message: error.to_string(), causes, hint, exit, details: Vec::new() }
+    }
+
+    /// A file of the user's that could not be used: `what` is the verb, e.g. `read`.
+    pub(crate) fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| {
+            let message = format!("cannot {what} {}", path.display());
+            Self { causes: vec![error.to_string()], ..Self::new(Exit::Machine, message) }
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Prints it to standard error, and as a record where `--json` was given.
+    pub(crate) fn print(&self, out: &Output) {
+        out.record(&ErrorRecord {
+            error: self.message.clone(),
+            caused_by: self.causes.clone(),
+            hint: self.hint.clone().unwrap_or_default(),
+            exit: self.exit as u8,
+        });
+        notice(format!("{BAD}error:{BAD:#} {}", self.message));
+        for line in &self.details {
+            notice(line);
+        }
+        for cause in &self.causes {
+            notice(format!("  caused by: {cause}"));
+        }
+        if let Some(hint) = &self.hint {
+            notice(format!("{BOLD}hint:{BOLD:#} {hint}"));
+        }
+    }
+}
+
+impl From<BuildError> for CliError {
+    fn from(error: BuildError) -> Self {
+        Self::from_error(&error, error.hint(), error.exit())
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self::from_error(&error, hint, Exit::Machine)
+    }
+}
+
+impl From<TreeError> for CliError {
+    fn from(error: TreeError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self::from_error(&error, hint, Exit::Machine)
+    }
+}
+
+impl From<ProfileError> for CliError {
+    fn from(error: ProfileError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        let exit = match error {
+            ProfileError::Name { .. } => Exit::Usage,
+            ProfileError::NotInStore { .. }
+            | ProfileError::NoGeneration { .. }
+            | ProfileError::NoOlderGeneration { .. } => Exit::No,
+            _ => Exit::Machine,
+        };
+        Self::from_error(&error, hint, exit)
+    }
+}

@@ -1,0 +1,263 @@
+//! The stages that `hoist build` and `hoist ship` share: from a project to a valid store path.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hoist_build::{
+    Action, ActionKey, ActionRecord, Built, Failed, Isolation, Request, Sources, Toolchain,
+    Verdict, WorkDir, build, find_toolchain,
+};
+use hoist_nix::{Sha256Hash, StorePath, fixed_recursive_sha256};
+use hoist_schema::record::StageRecord;
+use hoist_schema::{Exit, Severity};
+use hoist_store::{Store, hash_tree};
+
+use crate::checking::{check_artifact, print_findings};
+use crate::error::CliError;
+use crate::output::{DIM, Output, count, duration, size};
+use crate::project::Project;
+use crate::receipt::Receipt;
+use crate::settings::{Settings, store_path_name};
+
+/// How the user wants the build.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Making {
+    /// Build anew, with an empty compiler cache
+    #[arg(long)]
+    cold: bool,
+    /// Build on the host as it is, without a sandbox
+    #[arg(long)]
+    no_sandbox: bool,
+    /// Keep the work folder of a build that fails
+    #[arg(long)]
+    keep_failed: bool,
+}
+
+/// An artifact that was checked and is valid in the store.
+#[derive(Debug)]
+pub(crate) struct Landed {
+    pub(crate) store_path: StorePath,
+    /// Where it lies on this machine.
+    pub(crate) path: PathBuf,
+    pub(crate) action_key: ActionKey,
+}
+
+/// What every stage needs.
+pub(crate) struct Maker<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) making: Making,
+    pub(crate) settings: &'a Settings,
+    pub(crate) store: &'a Store,
+    pub(crate) out: &'a Output,
+}
+
+impl Maker<'_> {
+    /// Builds, checks, packs and stores the project; an unchanged one is only checked.
+    pub(crate) fn land(&self) -> Result<Landed, CliError> {
+        let start = Instant::now();
+        let Project { folder, manifest, promise } = self.project;
+        let sources = Sources::find(folder, &manifest.build.sources)?;
+        let toolchain = {
+            let _progress = self.out.progress("looking at the toolchain");
+            find_toolchain(folder, manifest, &self.settings.cache)?
+        };
+        let isolation = if self.making.no_sandbox { Isolation::Host } else { Isolation::Sandbox };
+        let action = Action::new(manifest, &sources, &toolchain, promise, isolation)?;
+
+        if let Some((record, store_path)) = self.known(&action.key())? {
+            self.say_built(start.elapsed(), true, &toolchain, &record);
+            return self.land_known(store_path, action.key());
+        }
+        let work = WorkDir::new(&self.settings.cache)?;
+        let request = Request {
+            manifest,
+            sources: &sources,
+            toolchain: &toolchain,
+            action: &action,
+            dirs: &self.settings.cache,
+            work: &work,
+            cold: self.making.cold,
+        };
+        let built = match self.build(&request)? {
+            Verdict::Built(built) => built,
+            Verdict::Failed(failed) => return Err(self.build_failed(&failed, work)),
+        };
+        promise.pack_into(&built.out)?;
+        let mut record = record_of(action.key(), &built);
+        self.say_built(start.elapsed(), false, &toolchain, &record);
+        self.check(&built.out)?;
+        let (store_path, path) = self.pack_and_store(&built.out)?;
+        record.store_path = self.store.dir().print(&store_path);
+        self.settings.actions().put(&record)?;
+        Ok(Landed { store_path, path, action_key: record.key })
+    }
+
+    /// What the action made before, as long as it is still in the store.
+    fn known(&self, key: &ActionKey) -> Result<Option<(ActionRecord, StorePath)>, CliError> {
+        if self.making.cold {
+            return Ok(None);
+        }
+        let Some(record) = self.settings.actions().get(key) else { return Ok(None) };
+        let Ok(store_path) = self.store.dir().parse_path(&record.store_path) else {
+            return Ok(None);
+        };
+        let there = self.store.path_info(&store_path)?.is_some()
+            && self.store.physical(&store_path).exists();
+        Ok(there.then_some((record, store_path)))
+    }
+
+    fn build(&self, request: &Request<'_>) -> Result<Verdict, CliError> {
+        let progress = self.out.progress(format!("building with {}", request.toolchain.version));
+        Ok(build(request, |bytes| progress.say(bytes))?)
+    }
+
+    fn build_failed(&self, failed: &Failed, work: WorkDir) -> CliError {
+        let name = &self.project.manifest.package.name;
+        let mut details: Vec<String> =
+            failed.last_lines.iter().map(|line| format!("  {DIM}|{DIM:#} {line}")).collect();
+        details.push(format!("  the whole log: {}", failed.log.display()));
+        if self.making.keep_failed {
+            details.push(format!("  the work folder: {}", work.keep().display()));
+        }
+        let error = CliError::new(Exit::No, format!("the build of {name} {}", failed.reason));
+        let hint = match failed.undeclared.as_slice() {
+            [] => "correct the build, or run it as the host is with --no-sandbox".to_owned(),
+            files => format!(
+                "{} in the project but not among its declared inputs: add {} to [build] sources",
+                if files.len() == 1 { "one file it names is" } else { "files it names are" },
+                files.iter().map(|file| format!("\"{file}\"")).collect::<Vec<_>>().join(", ")
+            ),
+        };
+        error.details(details).hint(hint)
+    }
+
+    fn say_built(&self, time: Duration, cached: bool, toolchain: &Toolchain, made: &ActionRecord) {
+        self.out.record(&StageRecord::Build {
+            ms: ms(time),
+            cached,
+            toolchain: toolchain.version.clone(),
+            level: made.level.clone(),
+            action_key: made.key.to_string(),
+            build_ms: made.wall_ms,
+            cpu_ms: made.cpu_ms,
+        });
+        let how = if cached {
+            let then = duration(Duration::from_millis(made.wall_ms));
+            format!("unchanged, from the action cache (was {then})")
+        } else {
+            format!("{}, {}", toolchain.version, isolation_text(&made.level, self.network()))
+        };
+        Receipt::new(self.out).stage("build", time, &how);
+    }
+
+    fn network(&self) -> bool {
+        self.project.manifest.build.network
+    }
+
+    /// Checks the libraries in `tree`; an error finding is the end.
+    fn check(&self, tree: &Path) -> Result<(), CliError> {
+        let start = Instant::now();
+        let report = check_artifact(self.project, self.settings, tree)?;
+        let time = start.elapsed();
+        self.out.record(&StageRecord::Check {
+            ms: ms(time),
+            libraries: report.libraries.clone(),
+            findings: report.findings.clone(),
+        });
+        let what = report
+            .libraries
+            .iter()
+            .map(|library| {
+                let exports = count(library.exports, "promised export");
+                format!("{}: {exports}, {}", library.path, size(library.size_bytes))
+            })
+            .collect::<Vec<_>>()
+            .join("; ");
+        Receipt::new(self.out).stage("check", time, &format!("{what}; {}", report.summary()));
+        print_findings(self.out, &report.findings, Severity::Warning);
+        if report.worst() == Some(Severity::Error) {
+            let name = &self.project.manifest.package.name;
+            let message = format!("{name} does not keep what it promises; nothing was stored");
+            return Err(CliError::new(Exit::No, message)
+                .hint("`hoist explain RULE` tells more about each finding"));
+        }
+        Ok(())
+    }
+
+    fn pack_and_store(&self, tree: &Path) -> Result<(StorePath, PathBuf), CliError> {
+        let start = Instant::now();
+        let name = store_path_name(&self.project.manifest.package.store_name())?;
+        let (nar_hash, nar_size) = hash_tree(tree)?;
+        let store_path = fixed_recursive_sha256(self.store.dir(), &name, &nar_hash);
+        self.say_packed(start.elapsed(), &store_path, nar_hash, nar_size);
+
+        let start = Instant::now();
+        let added = self.store.add_tree(&name, tree)?;
+        let path = self.store.physical(&added.path);
+        self.say_stored(start.elapsed(), added.already_there, &added.path, &path);
+        Ok((added.path, path))
+    }
+
+    fn land_known(&self, store_path: StorePath, key: ActionKey) -> Result<Landed, CliError> {
+        let path = self.store.physical(&store_path);
+        self.check(&path)?;
+        let start = Instant::now();
+        if let Some(info) = self.store.path_info(&store_path)? {
+            let size = info.nar_size.unwrap_or_default();
+            self.say_packed(start.elapsed(), &store_path, info.nar_hash, size);
+        }
+        self.say_stored(start.elapsed(), true, &store_path, &path);
+        Ok(Landed { store_path, path, action_key: key })
+    }
+
+    fn say_packed(&self, time: Duration, store_path: &StorePath, hash: Sha256Hash, bytes: u64) {
+        self.out.record(&StageRecord::Pack {
+            ms: ms(time),
+            store_path: self.store.dir().print(store_path),
+            nar_hash: hash.sri(),
+            nar_size_bytes: bytes,
+        });
+        let what = format!("NAR {}, {}", size(bytes), hash.sri());
+        Receipt::new(self.out).stage("pack", time, &what);
+    }
+
+    fn say_stored(&self, time: Duration, already_there: bool, store_path: &StorePath, path: &Path) {
+        self.out.record(&StageRecord::Store {
+            ms: ms(time),
+            already_there,
+            path: path.display().to_string(),
+        });
+        let there = if already_there { " (was there)" } else { "" };
+        let store_path = self.store.dir().print(store_path);
+        Receipt::new(self.out).stage("store", time, &format!("{store_path}{there}"));
+    }
+}
+
+fn record_of(key: ActionKey, built: &Built) -> ActionRecord {
+    let outcome = &built.outcome;
+    ActionRecord {
+        key,
+        store_path: String::new(),
+        wall_ms: whole_ms(outcome.wall),
+        cpu_ms: whole_ms(outcome.user + outcome.system),
+        level: outcome.level.to_string(),
+    }
+}
+
+fn isolation_text(level: &str, network: bool) -> String {
+    let network = if network { "network on" } else { "no network" };
+    match level {
+        "none" => "on the host as it is: not hermetic".to_owned(),
+        "hermetic" => format!("hermetic: declared inputs only, {network}"),
+        partly => format!("sandboxed ({partly}): declared inputs only, {network}"),
+    }
+}
+
+/// Milliseconds with three decimals, as records have them.
+pub(crate) fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
