@@ -35,6 +35,6 @@ pub(crate) fn run(args: &BuildArgs, settings: &Settings, out: &Output) -> Result
     let store = settings.store_for_writing()?;
     let maker = Maker { project: &project, making: args.making, settings, store: &store, out };
     let landed = maker.land()?;
-    out.line(landed.store_path.to_string());
+    out.line(store.dir().print(&landed.store_path));
     Ok(Exit::Success)
 }

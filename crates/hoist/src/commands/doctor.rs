@@ -9,7 +9,7 @@ use hoist_schema::record::DoctorRecord;
 use rustix::fs::statvfs;
 
 use crate::error::CliError;
-use crate::output::{BAD, DIM, GOOD, Output, WARNING, size};
+use crate::output::{BAD, DIM, GOOD, Output, WARNING, count, size};
 use crate::settings::Settings;
 
 /// Below this much free space a build is likely to fail, in bytes.
@@ -147,7 +147,9 @@ fn program(program: &Program) -> DoctorRecord {
 fn store(settings: &Settings) -> DoctorRecord {
     let root = settings.root.display();
     match settings.store().and_then(|store| store.list()) {
-        Ok(paths) => record("store", "good", format!("{root}: {} store paths", paths.len()), ""),
+        Ok(paths) => {
+            record("store", "good", format!("{root}: {}", count(paths.len(), "store path")), "")
+        }
         Err(hoist_store::StoreError::NotAStore { .. }) => {
             record("store", "good", format!("{root}: none yet"), "")
         }

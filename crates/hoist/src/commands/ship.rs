@@ -58,7 +58,7 @@ pub(crate) fn run(args: &ShipArgs, settings: &Settings, out: &Output) -> Result<
         ms: ms(time),
         package: package.name.clone(),
         version: package.version.clone(),
-        store_path: landed.store_path.to_string(),
+        store_path: store.dir().print(&landed.store_path),
         generation,
     });
     let import = format!("hoist_runtime.load(\"{}\")", package.name);
