@@ -1,7 +1,9 @@
-//! What an ELF file says to the loader: plain facts read from bytes, without judging them.
+//! What an ELF file says to the loader, and what a C header promises to callers: both as plain
+//! facts read from bytes, without judging them.
 //!
-//! [`ElfFacts::read`] reads a file as the loader does, through program headers and the dynamic
-//! section. Section headers may be absent or lie, so nothing that matters is read through them.
+//! - [`ElfFacts::read`] reads a file as the loader does, through program headers and the dynamic
+//!   section. Section headers may be absent or lie, so nothing that matters is read through them.
+//! - [`header::parse_header`] reads the C declarations that a library promises.
 //!
 //! Pure: bytes in, facts or an error out. Every length is checked against the file before it is
 //! used, links must advance, and no input makes it panic.
@@ -10,6 +12,7 @@ mod dynamic;
 mod error;
 mod facts;
 mod hash;
+pub mod header;
 mod identity;
 mod image;
 mod local;
