@@ -1,6 +1,7 @@
 //! Where hoist keeps what can be lost: the cache folder and the work folders of running builds.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::BuildError;
@@ -30,8 +31,17 @@ impl CacheDirs {
     ///
     /// [`BuildError::Io`] when it cannot be made.
     pub fn folder(&self, kind: &str) -> Result<PathBuf, BuildError> {
+        // Builds write below it, and what root's builds leave there could be set-user-id.
+        let make = |folder: &Path| {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(BuildError::io("make the cache folder", folder))
+        };
         let folder = self.root.join(kind);
-        fs::create_dir_all(&folder).map_err(BuildError::io("make the cache folder", &folder))?;
+        make(&self.root)?;
+        make(&folder)?;
         Ok(folder)
     }
 }
