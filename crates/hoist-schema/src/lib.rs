@@ -7,6 +7,7 @@ pub mod abi;
 pub mod exit;
 pub mod finding;
 pub mod manifest;
+pub mod record;
 
 pub use exit::Exit;
 pub use finding::{Finding, Severity};

@@ -1,24 +1,182 @@
-//! temp
+//! From a project, or a packed ABI file, to what is asked of each library; and findings as people
+//! read them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use hoist_check::{Checked, Contract, Target, TreeError, check_tree};
+use hoist_schema::abi::{ABI_PATH, AbiFile};
+use hoist_schema::record::CheckedLibrary;
+use hoist_schema::{Exit, Finding, Severity};
+
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{BOLD, DIM, Output, count, severity_style};
 use crate::project::Project;
 use crate::settings::Settings;
-use hoist_schema::record::CheckedLibrary;
-use hoist_schema::{Finding, Severity};
-use std::path::Path;
-pub(crate) struct R {
-    pub libraries: Vec<CheckedLibrary>,
-    pub findings: Vec<Finding>,
+
+/// Longest ABI file that is read, in bytes.
+const MAX_ABI_BYTES: u64 = 16 << 20;
+
+/// The answers about some libraries.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) libraries: Vec<CheckedLibrary>,
+    pub(crate) findings: Vec<Finding>,
 }
-impl R {
-    pub fn summary(&self) -> String {
-        "no findings".into()
+
+impl Findings {
+    /// Adds what was found about one library, called `path`.
+    pub(crate) fn add(
+        &mut self,
+        path: &str,
+        report: &hoist_check::Report,
+        promised: &[String],
+        size_bytes: u64,
+    ) {
+        let exported = |name: &&String| {
+            report
+                .facts
+                .as_ref()
+                .is_some_and(|facts| facts.exports().any(|symbol| *symbol.name == ***name))
+        };
+        self.libraries.push(CheckedLibrary {
+            path: path.to_owned(),
+            exports: promised.iter().filter(exported).count(),
+            size_bytes,
+        });
+        self.findings.extend(report.findings.iter().cloned());
     }
-    pub fn worst(&self) -> Option<Severity> {
-        None
+
+    /// The severity of the worst finding.
+    pub(crate) fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+
+    /// `no findings`, or `1 error, 2 warnings`; what is only worth knowing is not counted.
+    pub(crate) fn summary(&self) -> String {
+        let of = |severity| self.findings.iter().filter(|found| found.severity == severity).count();
+        let parts: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning")]
+            .into_iter()
+            .map(|(severity, word)| (of(severity), word))
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, word)| count(number, word))
+            .collect();
+        if parts.is_empty() { "no findings".to_owned() } else { parts.join(", ") }
+    }
+
+    /// Prints the findings of at least `least`, worst first.
+    pub(crate) fn print(&self, out: &Output, least: Severity) {
+        let mut shown: Vec<&Finding> =
+            self.findings.iter().filter(|finding| finding.severity >= least).collect();
+        shown.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        for finding in shown {
+            let style = severity_style(finding.severity);
+            let word = severity_word(finding.severity);
+            out.line(format!(
+                "  {style}{word}{style:#}[{BOLD}{}{BOLD:#}] {}: {}",
+                finding.rule, finding.file, finding.message
+            ));
+            if !finding.fix.is_empty() {
+                out.line(format!("    {DIM}fix: {}{DIM:#}", finding.fix));
+            }
+        }
     }
 }
-pub(crate) fn check_artifact(_p: &Project, _s: &Settings, _t: &Path) -> Result<R, CliError> {
-    Ok(R { libraries: vec![], findings: vec![] })
+
+fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    }
 }
-pub(crate) fn print_findings(_o: &Output, _f: &[Finding], _s: Severity) {}
+
+impl From<TreeError> for CliError {
+    fn from(error: TreeError) -> Self {
+        Self::from_error(&error, None, Exit::Machine)
+    }
+}
+
+/// Checks the libraries that `project` promises in the output tree or artifact at `tree`.
+pub(crate) fn check_artifact(
+    project: &Project,
+    settings: &Settings,
+    tree: &Path,
+) -> Result<Findings, CliError> {
+    let contracts = project_contracts(project, settings);
+    check_with(tree, &contracts, &Contract::new(Target::HOST))
+}
+
+/// Checks a folder: by its packed ABI file where it has one, and every other library in it as one
+/// without promises.
+pub(crate) fn check_folder(folder: &Path) -> Result<Findings, CliError> {
+    let file = folder.join(ABI_PATH);
+    let contracts = match fs::metadata(&file) {
+        Ok(metadata) if metadata.len() <= MAX_ABI_BYTES => {
+            let bytes = fs::read(&file).map_err(CliError::io("read", &file))?;
+            let abi: AbiFile = serde_json::from_slice(&bytes).map_err(|error| {
+                let message = format!("{} is not an ABI file: {error}", file.display());
+                CliError::new(Exit::No, message).hint("ship the package again")
+            })?;
+            let target = Target::of_system(&abi.system).unwrap_or(Target::HOST);
+            promised_contracts(&abi, target, ABI_PATH)
+        }
+        _ => BTreeMap::new(),
+    };
+    check_with(folder, &contracts, &Contract::new(Target::HOST))
+}
+
+fn check_with(
+    folder: &Path,
+    contracts: &BTreeMap<String, Contract>,
+    others: &Contract,
+) -> Result<Findings, CliError> {
+    let mut findings = Findings::default();
+    for Checked { path, report } in check_tree(folder, contracts, others)? {
+        let promised = contracts.get(&path).map_or(&[][..], |contract| &contract.exports);
+        let size = fs::metadata(folder.join(&path)).map_or(0, |metadata| metadata.len());
+        findings.add(&path, &report, promised, size);
+    }
+    Ok(findings)
+}
+
+/// What the manifest asks of each library, by its path in the artifact.
+fn project_contracts(project: &Project, settings: &Settings) -> BTreeMap<String, Contract> {
+    let check = &project.manifest.check;
+    let abi = &project.promise.abi;
+    let target = Target::of_system(&abi.system).unwrap_or(Target::HOST);
+    let mut contracts = promised_contracts(abi, target, "hoist.toml");
+    let own_folders = [Some(project.folder.clone()), Some(settings.cache.root().to_owned())]
+        .into_iter()
+        .chain([std::env::home_dir()])
+        .flatten()
+        .filter(|folder| folder.parent().is_some()) // `/` is everywhere
+        .map(|folder| folder.display().to_string());
+    let own_folders: Vec<String> = own_folders.collect();
+    for library in &project.manifest.library {
+        let Some(contract) = contracts.get_mut(&library.path) else { continue };
+        if let Some(header) = &library.header {
+            contract.promised_by.clone_from(header);
+        }
+        contract.exports_exact = check.exports_exact;
+        contract.glibc = check.glibc.and_then(|version| version.to_string().parse().ok());
+        contract.size_bytes = check.size.map(|size| size.min_bytes..=size.max_bytes);
+        contract.forbidden_paths.extend(own_folders.iter().cloned());
+        contract.leaked_paths.clone_from(&own_folders);
+    }
+    contracts
+}
+
+fn promised_contracts(
+    abi: &AbiFile,
+    target: Target,
+    promised_by: &str,
+) -> BTreeMap<String, Contract> {
+    let contract = |library: &hoist_schema::abi::AbiLibrary| Contract {
+        exports: library.functions.iter().map(|function| function.name.clone()).collect(),
+        promised_by: promised_by.to_owned(),
+        ..Contract::new(target)
+    };
+    abi.libraries.iter().map(|library| (library.path.clone(), contract(library))).collect()
+}

@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use hoist_schema::Exit;
 
 use crate::commands::{
-    build, completions, doctor, generations, init, pack, rollback, run, schema, ship, store, switch,
+    build, check, completions, doctor, explain, generations, init, pack, rollback, run, schema,
+    ship, store, switch,
 };
 use crate::error::CliError;
 use crate::output::Output;
@@ -59,6 +60,8 @@ struct Global {
 enum Command {
     Ship(ship::ShipArgs),
     Build(build::BuildArgs),
+    Check(check::CheckArgs),
+    Explain(explain::ExplainArgs),
     Pack(pack::PackArgs),
     Store(store::StoreArgs),
     Switch(switch::SwitchArgs),
@@ -95,6 +98,8 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, CliError> {
     match cli.command {
         Command::Ship(args) => ship::run(&args, &settings, out),
         Command::Build(args) => build::run(&args, &settings, out),
+        Command::Check(args) => check::run(&args, &settings, out),
+        Command::Explain(args) => explain::run(&args, out),
         Command::Pack(args) => pack::run(&args, &settings, out),
         Command::Store(args) => store::run(&args, &settings, out),
         Command::Switch(args) => switch::run(&args, &settings, out),

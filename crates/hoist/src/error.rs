@@ -40,7 +40,7 @@ impl CliError {
     }
 
     /// An error of another crate, with its causes.
-    fn from_error(error: &dyn Error, hint: Option<String>, exit: Exit) -> Self {
+    pub(crate) fn from_error(error: &dyn Error, hint: Option<String>, exit: Exit) -> Self {
         let mut causes = Vec::new();
         let mut cause = error.source();
         while let Some(error) = cause {

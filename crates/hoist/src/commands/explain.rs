@@ -1,7 +1,8 @@
 //! `hoist explain`: the page of a rule.
 
-use hoist_check::{all_rules, explain, nearest_rule};
+use hoist_check::{Rule, explain, nearest_rule, rules};
 use hoist_schema::Exit;
+use hoist_schema::record::RuleRecord;
 
 use crate::error::CliError;
 use crate::output::{BOLD, Output};
@@ -19,16 +20,27 @@ pub(crate) struct ExplainArgs {
 
 pub(crate) fn run(args: &ExplainArgs, out: &Output) -> Result<Exit, CliError> {
     let Some(id) = &args.rule else {
-        for rule in all_rules() {
+        for rule in rules() {
             out.line(format!("{BOLD}{:<26}{BOLD:#} {}", rule.id, rule.title));
+            out.record(&record(rule));
         }
         return Ok(Exit::Success);
     };
     let rule = explain(id).ok_or_else(|| {
-        let hint = nearest_rule(id).map(|near| format!("did you mean `{near}`?"));
+        let near = nearest_rule(id).map(|near| format!("did you mean `{}`?", near.id));
         CliError::new(Exit::Usage, format!("there is no rule `{id}`"))
-            .hint(hint.unwrap_or_else(|| "`hoist explain` lists them".to_owned()))
+            .hint(near.unwrap_or_else(|| "`hoist explain` lists them".to_owned()))
     })?;
     out.line(rule.page.trim_end());
+    out.record(&record(rule));
     Ok(Exit::Success)
+}
+
+fn record(rule: &Rule) -> RuleRecord {
+    RuleRecord {
+        rule: rule.id.to_owned(),
+        severity: rule.severity,
+        title: rule.title.to_owned(),
+        page: rule.page.to_owned(),
+    }
 }

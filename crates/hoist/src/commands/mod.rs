@@ -1,8 +1,10 @@
 //! One module a subcommand: its arguments, its run function.
 
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod generations;
 pub(crate) mod init;
 pub(crate) mod pack;

@@ -12,7 +12,7 @@ use hoist_schema::record::StageRecord;
 use hoist_schema::{Exit, Severity};
 use hoist_store::{Store, hash_tree};
 
-use crate::checking::{check_artifact, print_findings};
+use crate::checking::check_artifact;
 use crate::error::CliError;
 use crate::output::{DIM, Output, count, duration, size};
 use crate::project::Project;
@@ -174,7 +174,7 @@ impl Maker<'_> {
             .collect::<Vec<_>>()
             .join("; ");
         Receipt::new(self.out).stage("check", time, &format!("{what}; {}", report.summary()));
-        print_findings(self.out, &report.findings, Severity::Warning);
+        report.print(self.out, Severity::Warning);
         if report.worst() == Some(Severity::Error) {
             let name = &self.project.manifest.package.name;
             let message = format!("{name} does not keep what it promises; nothing was stored");

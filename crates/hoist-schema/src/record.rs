@@ -1,0 +1,134 @@
+//! What `--json` prints: one record a line, on standard output.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{Finding, Severity};
+
+/// One finished stage of `hoist ship` or `hoist build`. Times are wall times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "stage", rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the fields are named as the JSON keys that scripts read")]
+pub enum StageRecord {
+    /// The action ran, or the action cache answered.
+    Build {
+        ms: f64,
+        cached: bool,
+        toolchain: String,
+        /// The sandbox level that was reached when it was built.
+        level: String,
+        action_key: String,
+        /// Wall and CPU time of the build itself, then or now.
+        build_ms: u64,
+        cpu_ms: u64,
+    },
+    /// Every promised library was looked at.
+    Check { ms: f64, libraries: Vec<CheckedLibrary>, findings: Vec<Finding> },
+    /// The output tree was hashed as a NAR.
+    Pack { ms: f64, store_path: String, nar_hash: String, nar_size_bytes: u64 },
+    /// The store path is valid in the store.
+    Store { ms: f64, already_there: bool, path: String },
+    /// The gate was measured, or its last measurement of the same store path was remembered.
+    Bench { ms: f64, cached: bool, measured: Map<String, Value>, bars: Map<String, Value> },
+    /// The profile points at the new generation.
+    Switch { ms: f64, profile: String, generation: u64, created: bool, previous: Option<u64> },
+    /// All of it.
+    Ship { ms: f64, package: String, version: String, store_path: String, generation: u64 },
+}
+
+/// One library that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckedLibrary {
+    /// Its path in the artifact, or as the user named it.
+    pub path: String,
+    /// Promised exports that are there.
+    pub exports: usize,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// One generation of a profile, as `hoist generations` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GenerationRecord {
+    /// The profile, which is the package's name.
+    pub profile: String,
+    /// Its number, from 1.
+    pub generation: u64,
+    /// Whether it is the active one.
+    pub current: bool,
+    /// Its store path.
+    pub store_path: String,
+    /// When it was made, RFC 3339, when that is known.
+    pub created: Option<String>,
+    /// `good`, `bad` or `unknown`.
+    pub health: String,
+    /// The generation that was active when it was made.
+    pub parent: Option<u64>,
+}
+
+/// One valid store path, as `hoist store ls` and `info` print it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StorePathRecord {
+    /// The store path, absolute and logical.
+    pub store_path: String,
+    /// Where it lies on this machine.
+    pub path: String,
+    /// SHA-256 of its NAR, as `sha256-…` (SRI).
+    pub nar_hash: String,
+    /// Size of its NAR in bytes.
+    pub nar_size_bytes: u64,
+    /// How its path follows from its content, e.g. `fixed:r:sha256:…`.
+    pub ca: Option<String>,
+    /// Store paths it refers to.
+    pub references: Vec<String>,
+    /// When it was registered, RFC 3339.
+    pub registered: String,
+}
+
+/// One thing that is wrong with a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoreProblemRecord {
+    /// The store path or file.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// One rule of `hoist check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleRecord {
+    /// Its stable id.
+    pub rule: String,
+    /// How bad a finding of it usually is.
+    pub severity: Severity,
+    /// What it finds, as one line.
+    pub title: String,
+    /// What, why, how to fix, and an example, in Markdown.
+    pub page: String,
+}
+
+/// One thing that `hoist doctor` looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DoctorRecord {
+    /// What was looked at.
+    pub part: String,
+    /// `good`, `limited` or `missing`.
+    pub state: String,
+    /// What was found.
+    pub found: String,
+    /// What to do for more; empty when it is good.
+    pub hint: String,
+}
+
+/// Why a command ended without an answer, or with a no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorRecord {
+    /// What went wrong.
+    pub error: String,
+    /// Why, outermost first.
+    pub caused_by: Vec<String>,
+    /// What to do next; empty when nothing helps.
+    pub hint: String,
+    /// The exit code.
+    pub exit: u8,
+}
