@@ -20,9 +20,10 @@ pub(crate) fn undeclared(log: &str, sources: &Sources, build_folder: &Path) -> V
     let mentioned: BTreeSet<String> = log[start..]
         .split(|c| !is_part(c))
         .map(|word| word.strip_prefix(&build_folder).unwrap_or(word))
-        .map(|word| word.trim_start_matches("./").trim_end_matches(['.', '-']))
-        .filter(|word| word.contains('.') && !word.starts_with('/') && !word.contains(".."))
+        .map(|word| word.trim_end_matches(['.', '-']))
+        .filter(|word| word.contains('.') && !word.starts_with('/'))
         .flat_map(|word| candidates(word, sources))
+        .filter_map(|path| normalised(&path))
         .collect();
     let is_hidden = |path: &String| !sources.contains(path) && sources.project.join(path).is_file();
     mentioned.into_iter().filter(is_hidden).take(MOST).collect()
@@ -33,6 +34,19 @@ pub(crate) fn undeclared(log: &str, sources: &Sources, build_folder: &Path) -> V
 fn candidates(word: &str, sources: &Sources) -> BTreeSet<String> {
     let folders = sources.files.iter().filter_map(|file| Some(file.path.rsplit_once('/')?.0));
     folders.map(|folder| format!("{folder}/{word}")).chain([word.to_owned()]).collect()
+}
+
+/// The path without `.` and `..`; `None` when it leaves the project.
+fn normalised(path: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 #[cfg(test)]
@@ -52,6 +66,9 @@ mod tests {
         assert_eq!(undeclared(log, &sources, Path::new("/build/x")), ["src/b.h"]);
         let log = "couldn't read `/build/x/notes.txt`: No such file";
         assert_eq!(undeclared(log, &sources, Path::new("/build/x")), ["notes.txt"]);
+        let log = "error: couldn't read `src/../notes.txt`: No such file or directory";
+        assert_eq!(undeclared(log, &sources, Path::new("/build/x")), ["notes.txt"]);
+        assert!(undeclared("../../../etc/passwd", &sources, Path::new("/build/x")).is_empty());
         assert!(undeclared("src/a.c: error", &sources, Path::new("/build/x")).is_empty());
     }
 }

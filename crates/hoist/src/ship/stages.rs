@@ -121,7 +121,9 @@ impl Maker<'_> {
         }
         let error = CliError::new(Exit::No, format!("the build of {name} {}", failed.reason));
         let hint = match failed.undeclared.as_slice() {
-            [] => "correct the build, or run it as the host is with --no-sandbox".to_owned(),
+            [] => {
+                "correct it; --no-sandbox tells whether it misses something of the host".to_owned()
+            }
             files => format!(
                 "{} in the project but not among its declared inputs: add {} to [build] sources",
                 if files.len() == 1 { "one file it names is" } else { "files it names are" },
