@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// A fresh home, store root and cache for one test; removed when dropped.
 #[derive(Debug)]
 pub struct Hoist {
     program: PathBuf,
+    launcher: Vec<String>,
     dir: TempDir,
 }
 
@@ -41,7 +43,15 @@ impl Hoist {
         for sub in ["home", "root", "cache", "tmp", "project"] {
             fs::create_dir(dir.path().join(sub)).expect("the folder is ours");
         }
-        Self { program: program.into(), dir }
+        Self { program: program.into(), launcher: Vec::new(), dir }
+    }
+
+    /// Lets every run be started by other words: those of [`crate::Namespace::launcher`], or
+    /// `setpriv` with its options.
+    #[must_use]
+    pub fn launched_by<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+        self.launcher = words.into_iter().map(Into::into).collect();
+        self
     }
 
     /// The folder that holds the home, the store root, the cache and the project.
@@ -77,15 +87,18 @@ impl Hoist {
 
     /// The command with `args`, in a cleared environment that holds `PATH`, a home and the store.
     ///
-    /// The toolchain managers keep their own home, so that compilers are found.
+    /// The toolchain managers keep their own home, so that compilers are found, and pip its
+    /// settings, so that wheels are.
     #[must_use]
     pub fn command<I, S>(&self, args: I) -> Command
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut command = Command::new(&self.program);
+        let mut words = self.launcher.iter().map(OsStr::new).chain([self.program.as_os_str()]);
+        let mut command = Command::new(words.next().expect("the program is a word"));
         command
+            .args(words)
             .args(args)
             .current_dir(self.project())
             .env_clear()
@@ -93,11 +106,11 @@ impl Hoist {
             .env("TMPDIR", self.dir().join("tmp"))
             .env("HOIST_ROOT", self.root())
             .env("HOIST_CACHE_DIR", self.dir().join("cache"));
-        for kept in ["PATH", "RUSTUP_HOME", "CARGO_HOME", "RUSTUP_TOOLCHAIN", "PIP_INDEX_URL"] {
-            if let Some(value) = std::env::var_os(kept) {
-                command.env(kept, value);
-            }
-        }
+        let kept = ["PATH", "RUSTUP_HOME", "CARGO_HOME", "RUSTUP_TOOLCHAIN"];
+        command.envs(std::env::vars_os().filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            kept.contains(&&*name) || name.starts_with("PIP_")
+        }));
         if let Some(home) = std::env::home_dir() {
             for (name, folder) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {
                 if std::env::var_os(name).is_none() && home.join(folder).is_dir() {
@@ -127,18 +140,43 @@ impl Hoist {
     /// # Panics
     ///
     /// When it fails; the message holds what it printed.
+    #[track_caller]
     pub fn stdout<I, S>(&self, args: I) -> String
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let run = self.run(args);
-        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-        run.stdout.trim_end().to_owned()
+        self.run(args).ended(0).stdout.trim_end().to_owned()
     }
 }
 
 impl Run {
+    /// Asserts how it ended.
+    ///
+    /// # Panics
+    ///
+    /// With all that was printed, when it ended otherwise.
+    #[track_caller]
+    pub fn ended(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// What `--json` printed, a record a line.
+    ///
+    /// # Panics
+    ///
+    /// When a line is no JSON object.
+    #[must_use]
+    #[track_caller]
+    pub fn records(&self) -> Vec<Value> {
+        let parse = |line: &str| match serde_json::from_str(line) {
+            Ok(Value::Object(record)) => Value::Object(record),
+            other => panic!("`{line}` is no record: {other:?}\n{}", self.stderr),
+        };
+        self.stdout.lines().map(parse).collect()
+    }
+
     /// Runs `command` to its end.
     ///
     /// # Panics

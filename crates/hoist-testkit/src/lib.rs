@@ -2,7 +2,11 @@
 //! output is held against.
 
 mod command;
+mod machine;
+mod project;
 mod tool;
 
 pub use command::{Hoist, Run};
+pub use machine::Namespace;
+pub use project::ADDER_MANIFEST;
 pub use tool::{Tool, not_checked, tool};
