@@ -112,9 +112,9 @@ impl ElfFacts {
         }
         self.symbols = symbols;
         // Some libraries, the C library among them, name an interpreter so that they can be run
-        // as well; unlike executables they have a SONAME and no DT_DEBUG.
-        let runs_alone = self.segment(SegmentKind::Interpreter).is_some()
-            && (self.dynamic.soname.is_none() || self.dynamic.has_debug_entry);
+        // as well; unlike executables they have no DT_DEBUG.
+        let runs_alone =
+            self.segment(SegmentKind::Interpreter).is_some() && self.dynamic.has_debug_entry;
         if self.kind == FileKind::SharedLibrary && (self.dynamic.is_pie() || runs_alone) {
             self.kind = FileKind::PositionIndependentExecutable;
         }
@@ -157,7 +157,9 @@ fn kind_by_type(file_type: u16, sections: &SectionFacts) -> FileKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{DT_HASH, DT_STRSZ, DT_SYMTAB, DT_VERNEEDNUM};
+    use crate::spec::{
+        DF_1_PIE, DT_DEBUG, DT_FLAGS_1, DT_HASH, DT_STRSZ, DT_SYMTAB, DT_VERNEEDNUM,
+    };
     use crate::testing::{Definition, Library, Wanted};
     use crate::{Binding, Place, SymbolKind};
 
@@ -231,14 +233,15 @@ mod tests {
     }
 
     #[test]
-    fn an_interpreter_makes_an_executable_unless_the_file_has_a_soname() {
-        let kind = |soname| {
+    fn an_interpreter_alone_does_not_make_an_executable() {
+        let kind = |dynamic: Vec<(u64, u64)>| {
             let interpreter = Some("/lib64/ld-linux-x86-64.so.2");
-            let library = Library { soname, interpreter, ..Library::new() };
+            let library = Library { interpreter, dynamic, ..Library::new() };
             ElfFacts::read(&library.build()).unwrap().kind
         };
-        assert_eq!(kind(None), FileKind::PositionIndependentExecutable);
-        assert_eq!(kind(Some("libc.so.6")), FileKind::SharedLibrary);
+        assert_eq!(kind(vec![]), FileKind::SharedLibrary);
+        assert_eq!(kind(vec![(DT_DEBUG, 0)]), FileKind::PositionIndependentExecutable);
+        assert_eq!(kind(vec![(DT_FLAGS_1, DF_1_PIE)]), FileKind::PositionIndependentExecutable);
     }
 
     #[test]

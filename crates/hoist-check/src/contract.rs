@@ -1,0 +1,131 @@
+//! What is asked of one library.
+
+use std::ops::RangeInclusive;
+
+use hoist_elf::{Class, DottedVersion, Endian, Machine};
+
+/// The machines that must be able to load the library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Processor.
+    pub machine: Machine,
+    /// Width of addresses.
+    pub class: Class,
+    /// Order of bytes.
+    pub endian: Endian,
+    /// Largest page size, in bytes, that the kernels of these machines use.
+    pub page_size_bytes: u64,
+    /// File name of the dynamic loader, which libraries may need by name.
+    pub loader: &'static str,
+}
+
+impl Target {
+    /// 64-bit x86 with glibc.
+    pub const X86_64_LINUX: Self = Self {
+        machine: Machine::X86_64,
+        class: Class::Elf64,
+        endian: Endian::Little,
+        page_size_bytes: 4096,
+        loader: "ld-linux-x86-64.so.2",
+    };
+
+    /// 64-bit Arm with glibc, kernels with 64 KiB pages included.
+    pub const AARCH64_LINUX: Self = Self {
+        machine: Machine::AARCH64,
+        class: Class::Elf64,
+        endian: Endian::Little,
+        page_size_bytes: 65536,
+        loader: "ld-linux-aarch64.so.1",
+    };
+
+    /// The machine that hoist itself was compiled for.
+    pub const HOST: Self =
+        if cfg!(target_arch = "aarch64") { Self::AARCH64_LINUX } else { Self::X86_64_LINUX };
+
+    /// The target of a Nix system such as `x86_64-linux`.
+    #[must_use]
+    pub fn of_system(system: &str) -> Option<Self> {
+        match system {
+            "x86_64-linux" => Some(Self::X86_64_LINUX),
+            "aarch64-linux" => Some(Self::AARCH64_LINUX),
+            _ => None,
+        }
+    }
+}
+
+/// What is asked of one library. Start from [`Contract::new`] and set what is promised.
+#[derive(Debug, Clone)]
+pub struct Contract {
+    /// The machines that must be able to load it.
+    pub target: Target,
+    /// Functions it must export.
+    pub exports: Vec<String>,
+    /// Where they are promised, for messages: a header's path or `hoist.toml`.
+    pub promised_by: String,
+    /// Whether every other export is an error.
+    pub exports_exact: bool,
+    /// The name it must call itself; not asked when absent.
+    pub soname: Option<String>,
+    /// Oldest glibc that must load it; not asked when absent.
+    pub glibc: Option<DottedVersion>,
+    /// Oldest libstdc++ that must load it, as in `GLIBCXX_3.4.30`; not asked when absent.
+    pub libstdcxx: Option<DottedVersion>,
+    /// Its size in bytes; not asked when absent.
+    pub size_bytes: Option<RangeInclusive<u64>>,
+    /// Folders of build machines: RUNPATH must not lead under them.
+    pub forbidden_paths: Vec<String>,
+    /// Folders of this build whose names must not be anywhere in the file.
+    pub leaked_paths: Vec<String>,
+    /// Libraries that every target has, by the name in `DT_NEEDED`.
+    pub system_libraries: Vec<String>,
+    /// Folders of the artifact, relative to its root, that the host adds to the search.
+    pub search: Vec<String>,
+    /// Starts of symbol names that the host process provides, e.g. `Py`.
+    pub host_symbols: Vec<String>,
+}
+
+impl Contract {
+    /// What is asked of any library for `target`, without promises of its own.
+    ///
+    /// The system libraries are those that the `manylinux` policies (PEP 600) expect everywhere;
+    /// the host symbols are the Python interpreter's, which extension modules do not link.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        Self {
+            target,
+            exports: Vec::new(),
+            promised_by: "hoist.toml".to_owned(),
+            exports_exact: false,
+            soname: None,
+            glibc: None,
+            libstdcxx: None,
+            size_bytes: None,
+            forbidden_paths: owned(&[
+                "/home",
+                "/root",
+                "/Users",
+                "/build",
+                "/tmp",
+                "/var/tmp",
+                "/var/folders",
+                "/private",
+            ]),
+            leaked_paths: Vec::new(),
+            system_libraries: owned(&[
+                "libc.so.6",
+                "libm.so.6",
+                "libpthread.so.0",
+                "libdl.so.2",
+                "librt.so.1",
+                "libutil.so.1",
+                "libresolv.so.2",
+                "libgcc_s.so.1",
+                "libstdc++.so.6",
+                target.loader,
+            ]),
+            search: Vec::new(),
+            host_symbols: owned(&["Py", "_Py"]),
+        }
+    }
+}

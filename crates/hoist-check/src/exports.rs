@@ -1,0 +1,153 @@
+//! Promised functions against what the library exports.
+
+use std::collections::BTreeSet;
+
+use hoist_elf::{ElfFacts, Place, Symbol, SymbolKind, find_local_symbol};
+use hoist_schema::Severity;
+
+use crate::report::{Judge, name_some};
+use crate::rule::{
+    EXPORT_EXTRA, EXPORT_HIDDEN, EXPORT_IFUNC, EXPORT_KIND, EXPORT_MISSING, EXPORT_UNDEFINED,
+};
+
+/// Names that linkers add by themselves.
+const LINKER_SYMBOLS: &[&str] =
+    &["_init", "_fini", "_edata", "_end", "__bss_start", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_"];
+
+/// How many exports a message names.
+const MOST_NAMED: usize = 3;
+
+/// Least likeness, from 0 to 1, at which another name is offered.
+const LEAST_LIKENESS: f64 = 0.7;
+
+pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
+    let contract = judge.contract;
+    for name in &contract.exports {
+        check_promise(judge, facts, bytes, name);
+    }
+    if contract.exports_exact {
+        let promised: BTreeSet<&str> = contract.exports.iter().map(String::as_str).collect();
+        let extra: Vec<String> = exported_names(facts)
+            .filter(|name| !promised.contains(name) && !LINKER_SYMBOLS.contains(name))
+            .map(|name| {
+                format!("`{name}` is exported, but not promised by {}", contract.promised_by)
+            })
+            .collect();
+        let fix = "hide it: `static` or `-fvisibility=hidden` in C and C++, no `no_mangle` in Rust, \
+                   or a version script; or promise it";
+        judge.report_each(&EXPORT_EXTRA, &extra, fix);
+    }
+}
+
+/// Exported names, each once, in table order.
+fn exported_names(facts: &ElfFacts) -> impl Iterator<Item = &str> {
+    let mut seen = BTreeSet::new();
+    facts.exports().map(|symbol| &*symbol.name).filter(move |name| seen.insert(*name))
+}
+
+fn check_promise(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8], name: &str) {
+    let promised_by = &judge.contract.promised_by;
+    if let Some(symbol) = facts.exports().find(|symbol| &*symbol.name == name) {
+        check_kind(judge, symbol);
+        return;
+    }
+    let others = facts.symbols.iter().filter(|symbol| &*symbol.name == name);
+    let is_hidden = others.clone().any(Symbol::is_defined);
+    let is_wanted = others.clone().any(|symbol| !symbol.is_defined());
+    if is_hidden || find_local_symbol(bytes, name).is_some() {
+        judge.report(
+            &EXPORT_HIDDEN,
+            format_args!(
+                "`{name}` is promised by {promised_by} and defined, but hidden from other libraries"
+            ),
+            "give it default visibility: no `static`, `__attribute__((visibility(\"default\")))` \
+             where `-fvisibility=hidden` is set, and a place in the version script if there is one",
+        );
+    } else if is_wanted {
+        judge.report(
+            &EXPORT_UNDEFINED,
+            format_args!(
+                "`{name}` is promised by {promised_by}, but the library only refers to it and does \
+                 not define it"
+            ),
+            "compile and link the file that defines it; `-Wl,-z,defs` makes the linker say so",
+        );
+    } else {
+        report_missing(judge, facts, name);
+    }
+}
+
+fn report_missing(judge: &mut Judge<'_>, facts: &ElfFacts, name: &str) {
+    let mut exported: Vec<&str> =
+        exported_names(facts).filter(|name| !LINKER_SYMBOLS.contains(name)).collect();
+    exported.sort_by(|a, b| likeness(name, b).total_cmp(&likeness(name, a)));
+    let mangled = exported.iter().find(|export| is_mangled(export, name));
+    let nearest = exported.first().filter(|export| likeness(name, export) >= LEAST_LIKENESS);
+    let fix = match (mangled, nearest) {
+        (Some(mangled), _) => format!(
+            "`{mangled}` is its mangled name: declare it `extern \"C\"` in C++, \
+             `#[unsafe(no_mangle)] pub extern \"C\" fn` in Rust"
+        ),
+        (None, Some(nearest)) => format!("did you mean `{nearest}`? rename one of the two"),
+        (None, None) => {
+            "define and export it: `extern \"C\"` in C++, `#[unsafe(no_mangle)] pub extern \"C\" \
+             fn` in Rust, `@export` in Mojo, default visibility in C"
+                .to_owned()
+        }
+    };
+    let exports = if exported.is_empty() {
+        "nothing".to_owned()
+    } else {
+        name_some(exported.iter().copied(), MOST_NAMED)
+    };
+    let promised_by = &judge.contract.promised_by;
+    let message = format!(
+        "`{name}` is promised by {promised_by} but not exported; the library exports {exports}"
+    );
+    judge.report(&EXPORT_MISSING, message, fix);
+}
+
+/// How alike two names are, from 0 to 1.
+fn likeness(name: &str, other: &str) -> f64 {
+    // A missing prefix or suffix is the commonest difference.
+    let contains = other.contains(name) || (other.len() > 3 && name.contains(other));
+    let likeness = strsim::normalized_damerau_levenshtein(name, other);
+    if contains { likeness.max(LEAST_LIKENESS) } else { likeness }
+}
+
+/// Whether `export` is `name` as C++ or Rust write it: `_Z3addii`, `_ZN4case3add17h…E`,
+/// `_RNvCs…_4case3add`.
+fn is_mangled(export: &str, name: &str) -> bool {
+    let is_encoded = export.starts_with("_Z") || export.starts_with("_R");
+    is_encoded && export.contains(&format!("{}{name}", name.len()))
+}
+
+fn check_kind(judge: &mut Judge<'_>, symbol: &Symbol) {
+    let name = &symbol.name;
+    let promised_by = &judge.contract.promised_by;
+    let what = match (symbol.kind, symbol.place) {
+        (SymbolKind::Function, Place::Code) => return,
+        (SymbolKind::IndirectFunction, Place::Code) => {
+            let message = format!("`{name}` is chosen by a resolver that runs during loading");
+            return judge.report(&EXPORT_IFUNC, message, "");
+        }
+        (SymbolKind::NoType, Place::Code) => {
+            return judge.report_as(
+                Severity::Warning,
+                &EXPORT_KIND,
+                format_args!("`{name}` lies in the code, but is not marked as a function"),
+                format_args!("add `.type {name}, @function` to the assembly"),
+            );
+        }
+        (SymbolKind::ThreadLocal, _) => "a thread-local variable",
+        (_, Place::Absolute) => "a number, not an address",
+        (SymbolKind::Data, _) => "a variable: calling it would run data",
+        (_, Place::Data) => "outside the code",
+        _ => "outside every segment",
+    };
+    judge.report(
+        &EXPORT_KIND,
+        format_args!("`{name}` is promised as a function by {promised_by}, but is {what}"),
+        "export the function under this name, and data under another",
+    );
+}

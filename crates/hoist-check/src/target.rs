@@ -1,0 +1,61 @@
+//! Whether the target's machines can map and run it.
+
+use hoist_elf::{ElfFacts, Identity};
+
+use crate::report::Judge;
+use crate::rule::{TARGET_CLASS, TARGET_ENDIAN, TARGET_MACHINE, TARGET_OSABI, TARGET_PAGE_ALIGN};
+
+/// `EI_OSABI` values that glibc's loader accepts: System V and GNU.
+const LINUX_OS_ABIS: [u8; 2] = [0, 3];
+
+/// Reports what machine it is for, if it is another; returns whether it is the right one.
+pub(crate) fn is_for(judge: &mut Judge<'_>, identity: Identity) -> bool {
+    const FIX: &str = "name the target when compiling, for example `--target` or a cross compiler";
+    let target = judge.contract.target;
+    let mut is_right = true;
+    if identity.machine != target.machine {
+        let message =
+            format!("compiled for {}, the target is {}", identity.machine, target.machine);
+        judge.report(&TARGET_MACHINE, message, FIX);
+        is_right = false;
+    }
+    if identity.class != target.class {
+        let message = format!("{}, the target is {}", identity.class, target.class);
+        judge.report(&TARGET_CLASS, message, FIX);
+        is_right = false;
+    }
+    if identity.endian != target.endian {
+        let message = format!("{}, the target is {}", identity.endian, target.endian);
+        judge.report(&TARGET_ENDIAN, message, FIX);
+        is_right = false;
+    }
+    if !LINUX_OS_ABIS.contains(&identity.os_abi) {
+        let message = format!(
+            "made for the operating system of EI_OSABI {}, wanted 0 (System V) or 3 (GNU)",
+            identity.os_abi
+        );
+        judge.report(&TARGET_OSABI, message, "build for Linux with glibc");
+        is_right = false;
+    }
+    is_right
+}
+
+/// Checks that every segment can be mapped with the target's largest pages.
+pub(crate) fn check_pages(judge: &mut Judge<'_>, facts: &ElfFacts) {
+    let page = judge.contract.target.page_size_bytes;
+    let misfit = facts
+        .loads()
+        .enumerate()
+        .find(|(_, load)| load.align < page || load.address.wrapping_sub(load.offset) % page != 0);
+    if let Some((index, load)) = misfit {
+        let message = format!(
+            "loadable segment {index} is aligned to {} bytes, the target's pages have up to {page}",
+            load.align.max(1)
+        );
+        judge.report(
+            &TARGET_PAGE_ALIGN,
+            message,
+            format_args!("link with `-Wl,-z,max-page-size={page}`"),
+        );
+    }
+}

@@ -1,0 +1,86 @@
+use hoist_check::Contract;
+use hoist_elf::testing::{Definition, Library, Wanted};
+use insta::assert_snapshot;
+
+use crate::{check, contract, text};
+
+fn exporting(exports: Vec<Definition>) -> Library {
+    Library { exports, ..Library::new() }
+}
+
+fn promising(names: &[&str]) -> Contract {
+    Contract { exports: names.iter().map(|&name| name.to_owned()).collect(), ..contract() }
+}
+
+#[test]
+fn a_missing_export_names_what_is_exported_nearest_first() {
+    let names = ["first", "second", "third", "add_i32_v2", "my_add_i32"];
+    let library = exporting(names.map(Definition::function).to_vec());
+    assert_snapshot!(text(&check(&library, &promising(&["add_i32"]))));
+}
+
+#[test]
+fn a_missing_export_without_a_near_name_teaches_how_to_export() {
+    let library = exporting(vec![Definition::function("unlike")]);
+    assert_snapshot!(text(&check(&library, &promising(&["pattern_search_ffi"]))));
+}
+
+#[test]
+fn a_library_without_exports_is_told_so() {
+    assert_snapshot!(text(&check(&exporting(vec![]), &contract())));
+}
+
+#[test]
+fn a_mangled_export_is_recognised() {
+    for mangled in ["_Z3addii", "_ZN4case3add17h0123456789abcdefE", "_RNvCs1234_4case3add"] {
+        let library = exporting(vec![Definition::function(mangled)]);
+        let fix = &check(&library, &contract()).findings[0].fix;
+        assert!(fix.starts_with(&format!("`{mangled}` is its mangled name")), "{fix}");
+    }
+}
+
+#[test]
+fn a_promise_that_is_only_wanted_is_not_kept() {
+    let wanted = vec![Wanted::plain("add")];
+    let library = Library { wanted, exports: vec![], ..Library::new() };
+    assert_snapshot!(text(&check(&library, &contract())));
+}
+
+#[test]
+fn a_hidden_function_is_not_exported() {
+    let library = exporting(vec![Definition::hidden_function("add")]);
+    assert_snapshot!(text(&check(&library, &contract())));
+}
+
+#[test]
+fn a_function_must_be_a_function() {
+    let library = exporting(vec![
+        Definition::variable("data"),
+        Definition::absolute("number"),
+        Definition::label("label"),
+        Definition::indirect_function("dispatched"),
+    ]);
+    assert_snapshot!(text(&check(
+        &library,
+        &promising(&["data", "number", "label", "dispatched"])
+    )));
+}
+
+#[test]
+fn other_exports_are_errors_only_where_exactness_is_asked() {
+    let names = ["add", "helper", "_init"];
+    let library = exporting(names.map(Definition::function).to_vec());
+    assert_eq!(text(&check(&library, &contract())), "");
+    let exact = Contract { exports_exact: true, ..contract() };
+    assert_snapshot!(text(&check(&library, &exact)));
+}
+
+#[test]
+fn many_alike_findings_are_counted() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "add"];
+    let library = exporting(names.map(Definition::function).to_vec());
+    let exact = Contract { exports_exact: true, ..contract() };
+    let report = check(&library, &exact);
+    assert_eq!(report.findings.iter().filter(|finding| finding.rule == "export.extra").count(), 11);
+    assert!(text(&report).contains("and 3 more like these"));
+}

@@ -1,0 +1,44 @@
+use hoist_check::{Contract, Target};
+use hoist_elf::Machine;
+use hoist_elf::testing::Library;
+use insta::assert_snapshot;
+
+use crate::{check, check_bytes, contract, text};
+
+#[test]
+fn another_machine_is_the_only_thing_said() {
+    let library = Library { machine: Machine::AARCH64, stack_flags: Some(7), ..Library::new() };
+    assert_snapshot!(text(&check(&library, &contract())));
+}
+
+#[test]
+fn another_width_or_order_of_bytes_is_named() {
+    let mut narrow = Library::new().build();
+    narrow[4] = 1;
+    let mut big_endian = Library::new().build();
+    big_endian[5] = 2;
+    big_endian[18..20].copy_from_slice(&[0, 62]);
+    assert_snapshot!(text(&check_bytes(&narrow)) + &text(&check_bytes(&big_endian)));
+}
+
+#[test]
+fn another_operating_system_is_named() {
+    let for_os = |os_abi| Library { os_abi, ..Library::new() };
+    assert_snapshot!(text(&check(&for_os(9), &contract())));
+    assert_eq!(text(&check(&for_os(3), &contract())), "");
+}
+
+#[test]
+fn segments_must_fit_the_largest_pages() {
+    let arm = |page_bytes| Library { machine: Machine::AARCH64, page_bytes, ..Library::new() };
+    let contract = Contract { target: Target::AARCH64_LINUX, ..contract() };
+    assert_snapshot!(text(&check(&arm(0x1000), &contract)));
+    assert_eq!(text(&check(&arm(0x10000), &contract)), "");
+}
+
+#[test]
+fn a_system_has_its_target() {
+    assert_eq!(Target::of_system("x86_64-linux"), Some(Target::X86_64_LINUX));
+    assert_eq!(Target::of_system("aarch64-linux"), Some(Target::AARCH64_LINUX));
+    assert_eq!(Target::of_system("x86_64-darwin"), None);
+}

@@ -1,0 +1,120 @@
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use hoist_check::{Checked, Contract, check_file, check_tree};
+use hoist_elf::testing::Library;
+use tempfile::TempDir;
+
+use crate::contract;
+
+/// An artifact with one library that needs another through `$ORIGIN`.
+fn artifact() -> TempDir {
+    let artifact = tempfile::tempdir().unwrap();
+    let needed = vec!["libdep.so.1"];
+    let library = Library { needed, runpath: Some("$ORIGIN/deps"), ..Library::new() };
+    write(artifact.path(), "lib/libcase.so", &library.build());
+    write(artifact.path(), "lib/deps/libdep.so.1", &Library::new().build());
+    artifact
+}
+
+fn write(root: &Path, path: &str, bytes: &[u8]) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// Every file with the rules it breaks, without the missing section headers of all of them.
+fn rules_by_path(checked: &[Checked]) -> Vec<(&str, Vec<&str>)> {
+    checked
+        .iter()
+        .map(|checked| {
+            let findings = checked.report.findings.iter().map(|finding| finding.rule.as_str());
+            (checked.path.as_str(), findings.filter(|rule| *rule != "file.no_sections").collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_library_of_an_artifact_is_checked() {
+    let artifact = artifact();
+    write(artifact.path(), "share/notes.so.txt", b"no library");
+    symlink("libcase.so", artifact.path().join("lib/libcase.so.1")).unwrap();
+    let contracts = BTreeMap::from([("lib/libcase.so".to_owned(), contract())]);
+    let checked = check_tree(artifact.path(), &contracts, &contract()).unwrap();
+    assert_eq!(
+        rules_by_path(&checked),
+        [("lib/deps/libdep.so.1", vec![]), ("lib/libcase.so", vec![])]
+    );
+}
+
+#[test]
+fn a_promised_file_that_is_absent_is_missing() {
+    let artifact = artifact();
+    let contracts = BTreeMap::from([("lib/libother.so".to_owned(), contract())]);
+    let checked = check_tree(artifact.path(), &contracts, &contract()).unwrap();
+    let other = checked.iter().find(|checked| checked.path == "lib/libother.so").unwrap();
+    assert_eq!(other.report.findings[0].rule, "file.missing");
+    assert_eq!(other.report.findings[0].message, "the file is not there");
+}
+
+#[test]
+fn what_is_no_file_is_not_opened() {
+    let artifact = tempfile::tempdir().unwrap();
+    let root = artifact.path();
+    let _listener = UnixListener::bind(root.join("a.so")).unwrap();
+    symlink("/dev/zero", root.join("b.so")).unwrap();
+    symlink("nowhere", root.join("c.so")).unwrap();
+    symlink("d.so", root.join("d.so")).unwrap();
+    fs::create_dir(root.join("e.so")).unwrap();
+    let contracts = BTreeMap::from([("e.so".to_owned(), contract())]);
+    let checked = check_tree(root, &contracts, &contract()).unwrap();
+    let messages: Vec<_> =
+        checked.iter().map(|checked| checked.report.findings[0].message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "it is a socket, not a file",
+            "it is a device, not a file",
+            "it is a link to `nowhere`, which is not there",
+            "it is a link to `d.so`, which is not there",
+            "it is a folder, not a file",
+        ]
+    );
+}
+
+#[test]
+fn a_link_out_of_the_artifact_provides_nothing() {
+    let artifact = artifact();
+    let outside = tempfile::tempdir().unwrap();
+    write(outside.path(), "libdep.so.1", &Library::new().build());
+    let inside = artifact.path().join("lib/deps/libdep.so.1");
+    fs::remove_file(&inside).unwrap();
+    symlink(outside.path().join("libdep.so.1"), &inside).unwrap();
+    let checked = check_tree(artifact.path(), &BTreeMap::new(), &contract()).unwrap();
+    assert_eq!(rules_by_path(&checked), [("lib/libcase.so", vec!["dyn.needed_missing"])]);
+}
+
+#[test]
+fn a_hole_behind_a_library_is_not_read() {
+    let artifact = artifact();
+    let path = artifact.path().join("lib/libcase.so");
+    let file = File::options().write(true).open(&path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let report = check_file(&path, &contract()).unwrap();
+    assert!(report.is_accepted());
+    assert_eq!(report.findings.len(), 2, "no sections, and what follows the end");
+    let wanted = Contract { size_bytes: Some(1..=1 << 20), ..contract() };
+    assert_eq!(check_file(&path, &wanted).unwrap().findings[0].rule, "file.size");
+}
+
+#[test]
+fn a_file_is_called_as_it_was_named() {
+    let artifact = artifact();
+    let path = artifact.path().join("lib/../lib/libcase.so");
+    let report = check_file(&path, &contract()).unwrap();
+    assert!(report.is_accepted(), "{:?}", report.findings);
+    assert_eq!(report.findings[0].file, path.to_string_lossy());
+}
