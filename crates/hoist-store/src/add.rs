@@ -9,7 +9,7 @@ use hoist_nix::{ContentAddress, Sha256Hash, StorePath, StorePathName, fixed_recu
 
 use crate::lock::PathLock;
 use crate::temp::TempDir;
-use crate::tree::{copy_canonical, remove_tree, seal, sync_dir};
+use crate::tree::{copy_canonical, hash_tree, remove_tree, seal, sync_dir};
 use crate::{FileError, Store, StoreError};
 
 /// What became of a tree that was added.
@@ -42,6 +42,15 @@ impl Store {
         if name.is_derivation() {
             return Err(StoreError::DerivationName { name: name.as_str().to_owned() });
         }
+        // Adding again what is there must not write; a path of that name makes it likely.
+        if self.has_name(name)? {
+            let (nar_hash, nar_size) = hash_tree(source)?;
+            let path = fixed_recursive_sha256(self.dir(), name, &nar_hash);
+            self.hold_off_collection()?;
+            if self.is_there(&path)? {
+                return Ok(Added { path, nar_hash, nar_size, already_there: true });
+            }
+        }
         let temp = TempDir::create(self)?;
         let copied = OsStr::new("tree");
         let (nar_hash, nar_size) = copy_canonical(source, temp.path(), copied)?;
@@ -52,6 +61,15 @@ impl Store {
             added.already_there = self.install(&added, &temp.path().join(copied), &temp)?;
         }
         Ok(added)
+    }
+
+    /// Whether some path of that name lies in the store.
+    fn has_name(&self, name: &StorePathName) -> Result<bool, StoreError> {
+        let dir = self.layout.store();
+        let ending = format!("-{}", name.as_str());
+        let entries = fs::read_dir(&dir).map_err(FileError::at("list", &dir))?;
+        let is_alike = |entry: fs::DirEntry| entry.file_name().to_string_lossy().ends_with(&ending);
+        Ok(entries.flatten().any(is_alike))
     }
 
     /// Moves a copied tree to its path and registers it. Returns whether another was faster.

@@ -63,6 +63,17 @@ fn the_same_tree_is_added_once() {
 }
 
 #[test]
+fn adding_again_what_is_there_writes_nothing() {
+    let world = World::new();
+    world.add("contents");
+    let temp = world.store.root().join("nix/var/hoist/tmp");
+    let changed = || fs::metadata(&temp).map(|found| (found.ctime(), found.ctime_nsec()));
+    let before = changed().unwrap();
+    assert!(world.add("contents").already_there);
+    assert_eq!(changed().unwrap(), before, "a copy was made");
+}
+
+#[test]
 fn adders_of_one_tree_meet() {
     let world = World::new();
     let tree = world.path("tree");
