@@ -1,0 +1,200 @@
+//! What the tests need beside cargo, installed where that is possible.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::Result;
+use crate::run::{cargo, command, find, quiet};
+
+/// Programs that tests run, and the Debian package of each.
+const PROGRAMS: [(&str, &str); 11] = [
+    ("bash", "bash"),
+    ("c++", "g++"),
+    ("cc", "gcc"),
+    ("g++", "g++"),
+    ("gcc", "gcc"),
+    ("nix-env", "nix-bin"),
+    ("nix-store", "nix-bin"),
+    ("python3", "python3"),
+    ("readelf", "binutils"),
+    ("setpriv", "util-linux"),
+    ("unshare", "util-linux"),
+];
+
+/// Wheels for the virtual environment. A new minor version of a linter finds new things, and is
+/// taken in a change of its own.
+const WHEELS: [&str; 3] = ["numpy", "ruff~=0.17.6", "typos~=1.52.0"];
+
+/// Components of Rust's toolchain that a minimal installation lacks, with the program of each.
+const COMPONENTS: [(&str, &str); 2] = [("cargo-clippy", "clippy"), ("cargo-fmt", "rustfmt")];
+
+/// Where the steps find their programs.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    /// `PATH` for every step.
+    pub(crate) path: OsString,
+    /// Whether all is there, so that a test that finds nothing to run has failed.
+    pub(crate) complete: bool,
+}
+
+impl Tools {
+    /// Finds what is there, in `own` (the folder of this program's installations) before `PATH`,
+    /// and with `may_install` gets what is missing.
+    pub(crate) fn prepare(own: &Path, may_install: bool) -> Result<Self> {
+        let venv = own.join("venv");
+        let inherited = env::var_os("PATH").unwrap_or_default();
+        let folders = [venv.join("bin"), own.join("bin")];
+        let path = env::join_paths(folders.into_iter().chain(env::split_paths(&inherited)))?;
+        if !may_install {
+            return Ok(Self { path, complete: false });
+        }
+        fs::create_dir_all(own)?;
+        let mut installer = Installer { own, path, failures: Vec::new() };
+        installer.components();
+        installer.debian_packages();
+        installer.wheels(&venv);
+        installer.nextest();
+        for failure in &installer.failures {
+            println!("not installed: {failure}");
+        }
+        Ok(Self { path: installer.path, complete: installer.failures.is_empty() })
+    }
+
+    /// Whether `program` is there.
+    pub(crate) fn has(&self, program: &str) -> bool {
+        find(program, &self.path).is_some()
+    }
+}
+
+struct Installer<'a> {
+    own: &'a Path,
+    path: OsString,
+    failures: Vec<String>,
+}
+
+impl Installer<'_> {
+    fn has(&self, program: &str) -> bool {
+        find(program, &self.path).is_some()
+    }
+
+    fn attempt(&mut self, what: &str, command: &mut Command) {
+        println!("install: {what}");
+        if let Err(error) = quiet(command.env("PATH", &self.path)) {
+            self.failures.push(format!("{what}\n{error}"));
+        }
+    }
+
+    fn components(&mut self) {
+        for (program, component) in COMPONENTS {
+            if !self.has(program) {
+                let what = format!("{component} (component of Rust's toolchain)");
+                self.attempt(&what, &mut command("rustup", &["component", "add", component]));
+            }
+        }
+    }
+
+    fn debian_packages(&mut self) {
+        let mut packages = missing_packages(|program| self.has(program));
+        if !self.can_make_environments() {
+            packages.push("python3-venv");
+        }
+        if packages.is_empty() {
+            return;
+        }
+        if !is_root() || !self.has("apt-get") {
+            let names = packages.join(", ");
+            self.failures.push(format!("{names}: that takes root and apt-get"));
+            return;
+        }
+        let apt = |args: &[&str]| {
+            let mut apt = command("apt-get", &["-qq", "-o", "DPkg::Lock::Timeout=300"]);
+            apt.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+            apt
+        };
+        self.attempt("the list of Debian packages", &mut apt(&["update"]));
+        for package in packages {
+            let what = format!("{package} (Debian package)");
+            let args = ["install", "--yes", "--no-install-recommends", package];
+            self.attempt(&what, &mut apt(&args));
+        }
+    }
+
+    /// Whether this Python can make a virtual environment with pip in it.
+    fn can_make_environments(&self) -> bool {
+        let mut python = command("python3", &["-c", "import ensurepip, venv"]);
+        quiet(python.env("PATH", &self.path)).is_ok()
+    }
+
+    fn wheels(&mut self, venv: &Path) {
+        let list = WHEELS.join("\n");
+        let note = venv.join("hoist-wheels.txt");
+        let python = venv.join("bin/python3");
+        let is_current = fs::read_to_string(&note).is_ok_and(|noted| noted == list)
+            && quiet(&mut command(&python, &["-c", "import numpy"])).is_ok();
+        if is_current {
+            return;
+        }
+        let before = self.failures.len();
+        let mut make = command("python3", &["-m", "venv", "--clear"]);
+        self.attempt("a virtual environment for Python", make.arg(venv));
+        for wheel in WHEELS {
+            let what = format!("{wheel} (Python wheel)");
+            let args = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", wheel];
+            self.attempt(&what, &mut command(&python, &args));
+        }
+        if self.failures.len() == before && fs::write(&note, list).is_err() {
+            self.failures.push(format!("{} cannot be written", note.display()));
+        }
+    }
+
+    fn nextest(&mut self) {
+        if !self.has("cargo-nextest") {
+            let what = "cargo-nextest (takes minutes to compile)";
+            let args = ["install", "--quiet", "--locked", "cargo-nextest", "--root"];
+            self.attempt(what, cargo(&args).arg(self.own));
+        }
+    }
+}
+
+/// The packages of the programs that are not there, each once.
+fn missing_packages(is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let mut packages: Vec<&str> =
+        PROGRAMS.into_iter().filter(|(program, _)| !is_there(program)).map(|it| it.1).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+/// Linux shows each process to itself under the user it runs as.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_missing_where_every_program_is_there() {
+        assert!(missing_packages(|_| true).is_empty());
+    }
+
+    #[test]
+    fn a_package_of_two_missing_programs_is_installed_once() {
+        let is_there = |program: &str| !["unshare", "setpriv", "gcc"].contains(&program);
+        assert_eq!(missing_packages(is_there), ["gcc", "util-linux"]);
+    }
+
+    #[test]
+    fn without_installing_nothing_is_required() {
+        let own = env::temp_dir().join("hoist-xtask-never-made");
+        let tools = Tools::prepare(&own, false).unwrap();
+        assert!(!tools.complete);
+        assert!(!own.exists());
+        assert!(tools.has("sh"));
+    }
+}
