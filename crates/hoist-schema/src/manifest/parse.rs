@@ -118,6 +118,12 @@ impl Judge<'_> {
                 let message = format!("the library `{}` is named twice", library.path);
                 self.report(&["library", "path"], message, "keep one of the two");
             }
+            let built = library.built.as_deref().unwrap_or("built");
+            if !is_inside(built.strip_prefix("{cache}/").unwrap_or(built)) {
+                let message = format!("`built` names `{built}`, which leaves the build");
+                let hint = "write it relative to the sources, or as `{cache}/…`";
+                self.report(&["library", "built"], message, hint);
+            }
             if library.header.as_ref().is_some_and(|header| !is_inside(header)) {
                 let message = "the header leaves the project folder";
                 self.report(&["library", "header"], message, "write it relative to hoist.toml");
