@@ -1,5 +1,5 @@
 //! Tests that need a process of their own: one that is killed, one that sees other mounts, one of
-//! another user. The process is this program again, at an ignored test.
+//! another user. The process is this program again, at the same test, which sees [`dir`].
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ pub(crate) fn dir() -> Option<PathBuf> {
     env::var_os(DIR).map(PathBuf::from)
 }
 
-/// A command that runs the ignored test `name` with a folder to work in.
+/// A command that runs the test `name` with a folder to work in.
 pub(crate) fn command(name: &str, dir: &Path) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "--nocapture", name]);
+    command.args(["--exact", "--nocapture", name]);
     command.env(DIR, dir).stdout(Stdio::null());
     command
 }
 
-/// Runs the ignored test `name` after a shell script that may mount what it likes, seen by nobody
+/// Runs the test `name` after a shell script that may mount what it likes, seen by nobody
 /// else. Returns whether the machine allows that.
 pub(crate) fn run_with_mounts(script: &str, name: &str, dir: &Path) -> bool {
     let allowed = Command::new("unshare").args(["-rm", "true"]).output();

@@ -1,6 +1,7 @@
 //! Processes that are killed.
 
 use std::fs;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,11 +16,17 @@ const KILLS: u64 = 100;
 /// and the next process goes on.
 #[test]
 fn a_killed_adder_leaves_the_old_state_or_the_new_one() {
+    if let Some(dir) = child::dir() {
+        return adds_and_switches(&dir);
+    }
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     let mut leftovers = 0;
     for kill in 0..KILLS {
-        let mut adder = child::command("crash::adds_and_switches", dir.path()).spawn().unwrap();
+        let mut adder =
+            child::command("crash::a_killed_adder_leaves_the_old_state_or_the_new_one", dir.path())
+                .spawn()
+                .unwrap();
         // Spread over the start of a process, the making of the store and several additions.
         let spread = Sha256Hash::of(&kill.to_le_bytes()).0;
         let micros = u64::from(u16::from_le_bytes([spread[0], spread[1]]));
@@ -50,10 +57,7 @@ fn a_killed_adder_leaves_the_old_state_or_the_new_one() {
     println!("{KILLS} kills, {paths} paths added, {leftovers} leftovers seen");
 }
 
-#[test]
-#[ignore = "started by a_killed_adder_leaves_the_old_state_or_the_new_one"]
-fn adds_and_switches() {
-    let Some(dir) = child::dir() else { return };
+fn adds_and_switches(dir: &Path) {
     let tree = dir.join(format!("tree-{}", std::process::id()));
     for round in 0.. {
         let store = Store::open_or_create(&dir.join("root")).unwrap();

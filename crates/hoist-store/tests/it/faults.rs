@@ -27,16 +27,16 @@ fn kind(error: &StoreError) -> Option<ErrorKind> {
 
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
+    if let Some(dir) = child::dir() {
+        return on_a_small_disk(&dir);
+    }
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("disk")).unwrap();
     let script = "mount -t tmpfs -o size=2m none disk";
-    child::run_with_mounts(script, "faults::on_a_small_disk", dir.path());
+    child::run_with_mounts(script, "faults::a_full_disk_leaves_nothing_behind", dir.path());
 }
 
-#[test]
-#[ignore = "started by a_full_disk_leaves_nothing_behind"]
-fn on_a_small_disk() {
-    let Some(dir) = child::dir() else { return };
+fn on_a_small_disk(dir: &Path) {
     let (root, tree) = (dir.join("disk/root"), dir.join("tree"));
     let store = Store::open_or_create(&root).unwrap();
     let name = StorePathName::parse("x-1").unwrap();
@@ -84,19 +84,23 @@ fn fill(filler: &Path) {
 
 #[test]
 fn a_read_only_store_is_read_and_says_why_it_takes_nothing() {
+    if let Some(dir) = child::dir() {
+        return on_a_read_only_disk(&dir);
+    }
     let world = World::new();
     let added = world.add("contents");
     Profile::open(&world.store, "app").unwrap().switch(&added.path, &NEW).unwrap();
     let script = "mount --bind root root && mount -o remount,bind,ro root";
     let World { dir, store } = world;
     drop(store);
-    child::run_with_mounts(script, "faults::on_a_read_only_disk", dir.path());
+    child::run_with_mounts(
+        script,
+        "faults::a_read_only_store_is_read_and_says_why_it_takes_nothing",
+        dir.path(),
+    );
 }
 
-#[test]
-#[ignore = "started by a_read_only_store_is_read_and_says_why_it_takes_nothing"]
-fn on_a_read_only_disk() {
-    let Some(dir) = child::dir() else { return };
+fn on_a_read_only_disk(dir: &Path) {
     let root = dir.join("root");
     let store = Store::open_or_create(&root).unwrap();
     let listed = store.list().unwrap();
@@ -116,6 +120,9 @@ fn on_a_read_only_disk() {
 
 #[test]
 fn a_read_only_store_with_a_log_left_over_is_not_read_by_halves() {
+    if let Some(dir) = child::dir() {
+        return with_a_log_left_over(&dir);
+    }
     let world = World::new();
     world.add("contents");
     let database = world.store.root().join("nix/var/nix/db");
@@ -126,22 +133,27 @@ fn a_read_only_store_with_a_log_left_over_is_not_read_by_halves() {
     drop(store);
     fs::write(&log, saved).unwrap();
     let script = "mount --bind root root && mount -o remount,bind,ro root";
-    child::run_with_mounts(script, "faults::with_a_log_left_over", dir.path());
+    child::run_with_mounts(
+        script,
+        "faults::a_read_only_store_with_a_log_left_over_is_not_read_by_halves",
+        dir.path(),
+    );
 }
 
-#[test]
-#[ignore = "started by a_read_only_store_with_a_log_left_over_is_not_read_by_halves"]
-fn with_a_log_left_over() {
-    let Some(dir) = child::dir() else { return };
+fn with_a_log_left_over(dir: &Path) {
     let refusal = Store::open(&dir.join("root")).unwrap().list().unwrap_err();
     assert!(matches!(refusal, StoreError::DatabaseUnrecovered { .. }), "{refusal:?}");
 }
 
 #[test]
 fn a_user_without_privileges_has_a_store_as_well() {
+    if let Some(dir) = child::dir() {
+        return as_a_plain_user(&dir);
+    }
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
-    let mut user = child::command("faults::as_a_plain_user", dir.path());
+    let mut user =
+        child::command("faults::a_user_without_privileges_has_a_store_as_well", dir.path());
     if rustix::process::geteuid().is_root() {
         user.uid(65534).gid(65534);
     }
@@ -151,10 +163,7 @@ fn a_user_without_privileges_has_a_store_as_well() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-#[test]
-#[ignore = "started by a_user_without_privileges_has_a_store_as_well"]
-fn as_a_plain_user() {
-    let Some(dir) = child::dir() else { return };
+fn as_a_plain_user(dir: &Path) {
     let (root, tree) = (dir.join("root"), dir.join("tree"));
     let store = Store::open_or_create(&root).unwrap();
     library(&tree, "contents");
