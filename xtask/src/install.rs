@@ -139,7 +139,8 @@ impl Installer<'_> {
             return;
         }
         let before = self.failures.len();
-        let mut make = command("python3", &["-m", "venv", "--clear"]);
+        let _ = fs::remove_dir_all(venv); // of an earlier list, or cut short; there may be none
+        let mut make = command("python3", &["-m", "venv"]);
         self.attempt("a virtual environment for Python", make.arg(venv));
         for wheel in WHEELS {
             let what = format!("{wheel} (Python wheel)");
