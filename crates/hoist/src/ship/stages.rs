@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hoist_build::{
-    Action, ActionKey, ActionRecord, Built, Failed, Isolation, Request, Sources, Toolchain,
+    Action, ActionKey, ActionRecord, Built, Failed, Isolation, Lacked, Request, Sources, Toolchain,
     Verdict, WorkDir, build, find_toolchain,
 };
 use hoist_nix::{Sha256Hash, StorePath, fixed_recursive_sha256};
@@ -119,18 +119,10 @@ impl Maker<'_> {
         if self.making.keep_failed {
             details.push(format!("  the work folder: {}", work.keep().display()));
         }
-        let error = CliError::new(Exit::No, format!("the build of {name} {}", failed.reason));
-        let hint = match failed.undeclared.as_slice() {
-            [] => {
-                "correct it; --no-sandbox tells whether it misses something of the host".to_owned()
-            }
-            files => format!(
-                "{} in the project but not among its declared inputs: add {} to [build] sources",
-                if files.len() == 1 { "one file it names is" } else { "files it names are" },
-                files.iter().map(|file| format!("\"{file}\"")).collect::<Vec<_>>().join(", ")
-            ),
-        };
-        error.details(details).hint(hint)
+        let exit = if failed.lacked == Some(Lacked::Space) { Exit::Machine } else { Exit::No };
+        CliError::new(exit, format!("the build of {name} {}", failed.reason))
+            .details(details)
+            .hint(hint_of(failed))
     }
 
     fn say_built(&self, time: Duration, cached: bool, toolchain: &Toolchain, made: &ActionRecord) {
@@ -232,6 +224,24 @@ impl Maker<'_> {
         let there = if already_there { " (was there)" } else { "" };
         let store_path = self.store.dir().print(store_path);
         Receipt::new(self.out).stage("store", time, &format!("{store_path}{there}"));
+    }
+}
+
+fn hint_of(failed: &Failed) -> String {
+    let files = failed.undeclared.as_slice();
+    match failed.lacked {
+        Some(Lacked::Time) => "raise `timeout` in [build] if it needs longer".to_owned(),
+        Some(Lacked::Space) => {
+            "free some space, or set HOIST_CACHE_DIR to a disk that has it".to_owned()
+        }
+        None if files.is_empty() => {
+            "correct it; --no-sandbox tells whether it misses something of the host".to_owned()
+        }
+        None => format!(
+            "{} in the project but not among its declared inputs: add {} to [build] sources",
+            if files.len() == 1 { "one file it names is" } else { "files it names are" },
+            files.iter().map(|file| format!("\"{file}\"")).collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
