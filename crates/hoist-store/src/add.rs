@@ -108,8 +108,10 @@ impl Store {
 
     /// Whether the store vouches for `path` and has it.
     pub(crate) fn is_there(&self, path: &StorePath) -> Result<bool, StoreError> {
-        let on_disk = fs::symlink_metadata(self.physical(path)).is_ok();
-        Ok(on_disk && self.database()?.is_valid(path)?)
+        // The database comes first: one that cannot be opened, as on a full disk where it has to
+        // make files beside it, is known before anything is moved to its path.
+        let is_valid = self.database()?.is_valid(path)?;
+        Ok(is_valid && fs::symlink_metadata(self.physical(path)).is_ok())
     }
 }
 

@@ -192,6 +192,10 @@ pub enum ProfileError {
     #[error("profile `{profile}` has no generation {number}")]
     NoGeneration { profile: String, number: u64 },
 
+    /// The profile points nowhere.
+    #[error("profile `{profile}` has no generation")]
+    NoGenerations { profile: String },
+
     /// Nothing to go back to.
     #[error("profile `{profile}` has no generation before {current} that is not marked bad")]
     NoOlderGeneration { profile: String, current: u64 },
@@ -213,6 +217,7 @@ impl ProfileError {
             Self::NoGeneration { .. } | Self::NoOlderGeneration { .. } => {
                 Some("`hoist generations` lists what there is")
             }
+            Self::NoGenerations { .. } => Some("`hoist ship` makes the first"),
             Self::NotALink { .. } => Some("move it away"),
         }
     }

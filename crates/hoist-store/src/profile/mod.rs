@@ -140,7 +140,8 @@ impl<'s> Profile<'s> {
     /// Makes `path` current, in a generation of its own unless the current one or the newest one
     /// holds it already.
     ///
-    /// Nix reuses the newest generation only; hoist also stays where it is.
+    /// Nix reuses the newest generation only; hoist also stays where it is, and then writes nothing,
+    /// so that a read-only store is enough.
     ///
     /// # Errors
     ///
@@ -148,14 +149,18 @@ impl<'s> Profile<'s> {
     /// [`ProfileError::File`] when a link cannot be made. The profile then points to where it did.
     pub fn switch(&self, path: &StorePath, new: &NewGeneration) -> Result<Switched, ProfileError> {
         self.require_in_store(path)?;
-        let (links, _lock) = self.lock()?;
-        let previous = links.current()?;
         let wanted = self.store.dir().print(path);
         let holds = |link: &Link| link.is_canonical() && link.target == wanted;
+        if let Some(stayed) = stay(&self.links(), holds)? {
+            return Ok(stayed);
+        }
+        let (links, _lock) = self.lock()?;
+        if let Some(stayed) = stay(&links, holds)? {
+            return Ok(stayed); // another made it current meanwhile
+        }
+        let previous = links.current()?;
         let all = links.list()?;
-        let is_current = |link: &&Link| Some(link.number) == previous && holds(link);
-        let reused = all.iter().find(is_current).or_else(|| all.last().filter(|link| holds(link)));
-        if let Some(link) = reused {
+        if let Some(link) = all.last().filter(|link| holds(link)) {
             links.point_to(link.number)?;
             return Ok(Switched { number: link.number, created: false, previous });
         }
@@ -178,14 +183,15 @@ impl<'s> Profile<'s> {
     ///
     /// # Errors
     ///
-    /// [`ProfileError::NoGeneration`] and [`ProfileError::NoOlderGeneration`] when there is none,
-    /// [`ProfileError::NotInStore`] when the store has lost its path.
+    /// [`ProfileError::NoGeneration`], [`ProfileError::NoGenerations`] and
+    /// [`ProfileError::NoOlderGeneration`] when there is none, [`ProfileError::NotInStore`] when the
+    /// store has lost its path.
     pub fn rollback(&self, to: Option<u64>) -> Result<Switched, ProfileError> {
         let (links, _lock) = self.lock()?;
         let previous = links.current()?;
         let number = match to {
             Some(number) => number,
-            None => self.newest_before(&links, previous.unwrap_or(0))?,
+            None => self.newest_before(&links, previous)?,
         };
         let path = target(&links, &self.name, number, self.store.dir())?;
         self.require_in_store(&path)?;
@@ -212,7 +218,9 @@ impl<'s> Profile<'s> {
         Ok(sidecar.write(&self.sidecars(), number)?)
     }
 
-    fn newest_before(&self, links: &Links<'_>, current: u64) -> Result<u64, ProfileError> {
+    fn newest_before(&self, links: &Links<'_>, current: Option<u64>) -> Result<u64, ProfileError> {
+        let profile = self.name.to_string();
+        let Some(current) = current else { return Err(ProfileError::NoGenerations { profile }) };
         let is_candidate = |link: &&Link| {
             let generation = self.generation(link, None);
             let is_good = generation.is_some_and(|generation| generation.health != Health::Bad);
@@ -220,10 +228,7 @@ impl<'s> Profile<'s> {
         };
         let all = links.list()?;
         let newest = all.iter().rev().find(is_candidate).map(|link| link.number);
-        newest.ok_or_else(|| {
-            let profile = self.name.to_string();
-            ProfileError::NoOlderGeneration { profile, current }
-        })
+        newest.ok_or(ProfileError::NoOlderGeneration { profile, current })
     }
 
     /// What a link and its sidecar say; `None` when it leads out of the store.
@@ -268,6 +273,16 @@ impl<'s> Profile<'s> {
     fn sidecars(&self) -> PathBuf {
         self.store.layout.generations().join(self.name.as_str())
     }
+}
+
+/// Where a profile stays when its current generation is what `holds` wants.
+fn stay(
+    links: &Links<'_>,
+    holds: impl Fn(&Link) -> bool,
+) -> Result<Option<Switched>, ProfileError> {
+    let Some(number) = links.current()? else { return Ok(None) };
+    let link = links.get(number)?.filter(holds);
+    Ok(link.map(|_| Switched { number, created: false, previous: Some(number) }))
 }
 
 /// The store path of generation `number`.

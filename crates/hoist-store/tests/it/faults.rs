@@ -45,6 +45,7 @@ fn on_a_small_disk(dir: &Path) {
     assert_eq!(kind(&refusal), Some(ErrorKind::StorageFull), "{refusal}");
     assert!(refusal.hint().unwrap().contains("free some space"));
     assert_eq!(names(&root.join("nix/store")), [".links"]);
+    drop(store);
 
     // With a little room more each time, another step is the one that fails.
     library(&tree, "small");
@@ -59,6 +60,8 @@ fn on_a_small_disk(dir: &Path) {
             .unwrap()
             .set_len(size - room.min(size))
             .unwrap();
+        // A database that is opened anew has yet to make the files beside it.
+        let store = Store::open_or_create(&root).unwrap();
         let added = store.add_tree(&name, &tree);
         fs::remove_file(&filler).unwrap();
         assert_eq!(store.verify(true).unwrap(), []);
@@ -113,8 +116,9 @@ fn on_a_read_only_disk(dir: &Path) {
     let refusal = store.add_tree(&StorePathName::parse("x-1").unwrap(), &tree).unwrap_err();
     assert_eq!(kind(&refusal), Some(ErrorKind::ReadOnlyFilesystem), "{refusal}");
     assert!(refusal.hint().unwrap().starts_with("mount the file system writable"));
-    let profile = Profile::open(&store, "app").unwrap();
-    let refusal = profile.switch(&listed[0].path, &NEW).unwrap_err();
+    let stayed = Profile::open(&store, "app").unwrap().switch(&listed[0].path, &NEW).unwrap();
+    assert_eq!((stayed.number, stayed.created), (1, false));
+    let refusal = Profile::open(&store, "b").unwrap().switch(&listed[0].path, &NEW).unwrap_err();
     assert!(matches!(&refusal, ProfileError::File(_)), "{refusal}");
 }
 
