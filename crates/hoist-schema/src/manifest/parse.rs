@@ -33,7 +33,7 @@ impl Manifest {
         if !unknown.is_empty() {
             return Err(ManifestError { problems: unknown });
         }
-        let manifest: Self = toml::from_str(text).map_err(|error| refusal(text, &error))?;
+        let manifest: Self = toml::from_str(text).map_err(|error| wrong_type(text, &error))?;
         let mut judge = Judge { text, document: document.get_ref(), problems: Vec::new() };
         judge.package(&manifest);
         judge.build(&manifest);
@@ -51,6 +51,15 @@ impl Manifest {
 fn refusal(text: &str, error: &toml::de::Error) -> ManifestError {
     let span = error.span().unwrap_or(0..0);
     ManifestError { problems: vec![Problem::new(text, span, error.message().trim(), "")] }
+}
+
+/// A value that no key of its place takes.
+fn wrong_type(text: &str, error: &toml::de::Error) -> ManifestError {
+    let mut refusal = refusal(text, error);
+    for problem in &mut refusal.problems {
+        "`hoist schema` tells what every key takes".clone_into(&mut problem.hint);
+    }
+    refusal
 }
 
 /// Judges values against each other, and finds their places for the report.
