@@ -23,7 +23,7 @@ mod system;
 mod toolchain;
 
 pub use action::{Action, ActionKey, Isolation};
-pub use build::{Built, Failed, Request, Verdict, build};
+pub use build::{Built, Failed, Lacked, Request, Verdict, build};
 pub use cache::{ActionCache, ActionRecord};
 pub use dirs::{CacheDirs, WorkDir};
 pub use error::BuildError;

@@ -1,6 +1,6 @@
 //! The command line: every subcommand with its arguments, and what all of them share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
@@ -84,13 +84,14 @@ pub(crate) fn run() -> Exit {
         }
     };
     let out = Output::new(cli.global.json, cli.global.quiet);
-    match dispatch(cli, &out) {
-        Ok(exit) => exit,
-        Err(error) => {
-            error.print(&out);
-            error.exit()
-        }
-    }
+    let ended = dispatch(cli, &out).and_then(|exit| match out.take_lost() {
+        Some(error) => Err(CliError::io("write to", Path::new("standard output"))(error)),
+        None => Ok(exit),
+    });
+    ended.unwrap_or_else(|error| {
+        error.print(&out);
+        error.exit()
+    })
 }
 
 fn dispatch(cli: Cli, out: &Output) -> Result<Exit, CliError> {
@@ -109,6 +110,6 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, CliError> {
         Command::Init(args) => init::run(&args, out),
         Command::Doctor(args) => doctor::run(&args, &settings, out),
         Command::Schema(args) => schema::run(&args, out),
-        Command::Completions(args) => completions::run::<Cli>(&args),
+        Command::Completions(args) => completions::run::<Cli>(&args, out),
     }
 }

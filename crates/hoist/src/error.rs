@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use hoist_build::BuildError;
+use hoist_sandbox::SandboxError;
 use hoist_schema::Exit;
 use hoist_schema::record::ErrorRecord;
 use hoist_store::{ProfileError, StoreError, TreeError};
@@ -85,7 +86,13 @@ impl CliError {
 
 impl From<BuildError> for CliError {
     fn from(error: BuildError) -> Self {
-        Self::from_error(&error, error.hint(), error.exit())
+        let mut hint = error.hint();
+        if let BuildError::Sandbox(SandboxError::Unavailable { .. }) = &error {
+            let other_way = "build on the host as it is: --no-sandbox";
+            hint =
+                Some(hint.map_or(other_way.to_owned(), |hint| format!("{hint}; or {other_way}")));
+        }
+        Self::from_error(&error, hint, error.exit())
     }
 }
 
@@ -110,6 +117,7 @@ impl From<ProfileError> for CliError {
             ProfileError::Name { .. } => Exit::Usage,
             ProfileError::NotInStore { .. }
             | ProfileError::NoGeneration { .. }
+            | ProfileError::NoGenerations { .. }
             | ProfileError::NoOlderGeneration { .. } => Exit::No,
             _ => Exit::Machine,
         };

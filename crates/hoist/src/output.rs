@@ -1,5 +1,6 @@
 //! The one place that prints: data to standard output, everything else to standard error.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -34,11 +35,13 @@ pub(crate) fn severity_style(severity: Severity) -> Style {
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    /// Why the last of what was to be printed is lost.
+    lost: RefCell<Option<io::Error>>,
 }
 
 impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, lost: RefCell::new(None) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -49,15 +52,30 @@ impl Output {
     pub(crate) fn record(&self, record: &impl Serialize) {
         if self.json {
             let line = serde_json::to_string(record).expect("records are plain data");
-            print_line(&line);
+            self.print(&line);
         }
     }
 
     /// Prints a line for people.
     pub(crate) fn line(&self, line: impl AsRef<str>) {
         if !self.json {
-            print_line(line.as_ref());
+            self.print(line.as_ref());
         }
+    }
+
+    /// Prints a line whatever was asked for, as what another program reads.
+    pub(crate) fn print(&self, line: &str) {
+        match writeln!(anstream::stdout(), "{line}") {
+            // The reader, such as `head`, has seen enough; the work goes on.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => *self.lost.borrow_mut() = Some(error),
+            Ok(()) => {}
+        }
+    }
+
+    /// Why something that was printed did not arrive, if so.
+    pub(crate) fn take_lost(&self) -> Option<io::Error> {
+        self.lost.take()
     }
 
     /// Prints a line for people that `--quiet` leaves out.
@@ -113,15 +131,6 @@ impl Drop for Progress {
 /// Prints a line to standard error.
 pub(crate) fn notice(line: impl AsRef<str>) {
     let _ = writeln!(anstream::stderr(), "{}", line.as_ref());
-}
-
-fn print_line(line: &str) {
-    let mut stdout = anstream::stdout();
-    if let Err(error) = writeln!(stdout, "{line}")
-        && error.kind() == io::ErrorKind::BrokenPipe
-    {
-        std::process::exit(0); // the reader, such as `head`, has seen enough
-    }
 }
 
 /// A duration as people say it: `3 ms`, `1.42 s`, `2 min 5 s`.

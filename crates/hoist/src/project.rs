@@ -69,7 +69,12 @@ fn read_manifest(file: &Path) -> Result<String, CliError> {
         );
         return Err(CliError::new(Exit::Usage, message));
     }
-    fs::read_to_string(file).map_err(CliError::io("read", file))
+    let bytes = fs::read(file).map_err(CliError::io("read", file))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let byte = error.utf8_error().valid_up_to();
+        let message = format!("{} is no text: byte {byte} is not UTF-8", file.display());
+        CliError::new(Exit::Usage, message).hint("save it as UTF-8")
+    })
 }
 
 /// Every problem with the line it is on, marked.

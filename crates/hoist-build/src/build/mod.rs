@@ -53,12 +53,23 @@ pub struct Built {
 pub struct Failed {
     /// How it ended, in words, e.g. `ended with exit code 101`.
     pub reason: String,
+    /// What it ran out of, if that is why.
+    pub lacked: Option<Lacked>,
     /// The last lines it printed.
     pub last_lines: Vec<String>,
     /// All it printed.
     pub log: PathBuf,
     /// Files of the project that the log names and that are not declared.
     pub undeclared: Vec<String>,
+}
+
+/// What a build ran out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacked {
+    /// Time: the manifest gives it no more.
+    Time,
+    /// Space on a disk, by the log's own words.
+    Space,
 }
 
 /// How a build went.
@@ -106,6 +117,7 @@ pub fn build(
         let text = log.text();
         return Ok(Verdict::Failed(Failed {
             reason: how_it_ended(outcome.end, manifest.build.timeout.0),
+            lacked: lacked(outcome.end, &text),
             last_lines: log.last_lines(),
             undeclared: undeclared(&text, request.sources, &seen.source),
             log: log.path,
@@ -135,6 +147,15 @@ fn compiler_cache(request: &Request<'_>) -> Result<(Option<File>, PathBuf), Buil
     let lock = File::create(&lock_file).map_err(BuildError::io("make the lock", &lock_file))?;
     lock.lock().map_err(BuildError::io("lock", &lock_file))?;
     Ok((Some(lock), folder))
+}
+
+fn lacked(end: End, log: &str) -> Option<Lacked> {
+    // What the C library calls ENOSPC; builds run in the C locale.
+    let is_full = log.contains("No space left on device");
+    match end {
+        End::TimedOut => Some(Lacked::Time),
+        _ => is_full.then_some(Lacked::Space),
+    }
 }
 
 fn how_it_ended(end: End, timeout: Duration) -> String {

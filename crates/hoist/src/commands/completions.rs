@@ -1,12 +1,11 @@
 //! `hoist completions`: what a shell needs to complete hoist's arguments.
 
-use std::io;
-
 use clap::CommandFactory;
 use clap_complete::Shell;
 use hoist_schema::Exit;
 
 use crate::error::CliError;
+use crate::output::Output;
 
 /// Print the completions of a shell
 #[derive(Debug, clap::Args)]
@@ -18,7 +17,12 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run<C: CommandFactory>(args: &CompletionsArgs) -> Result<Exit, CliError> {
-    clap_complete::generate(args.shell, &mut C::command(), "hoist", &mut io::stdout());
+pub(crate) fn run<C: CommandFactory>(
+    args: &CompletionsArgs,
+    out: &Output,
+) -> Result<Exit, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut C::command(), "hoist", &mut script);
+    out.print(String::from_utf8_lossy(&script).trim_end());
     Ok(Exit::Success)
 }

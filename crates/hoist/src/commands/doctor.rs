@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use hoist_sandbox::Level;
 use hoist_schema::Exit;
 use hoist_schema::record::DoctorRecord;
-use rustix::fs::statvfs;
+use rustix::fs::{Access, access, statvfs};
 
 use crate::error::CliError;
 use crate::output::{BAD, DIM, GOOD, Output, WARNING, count, size};
@@ -150,13 +150,24 @@ fn store(settings: &Settings) -> DoctorRecord {
         Ok(paths) => {
             record("store", "good", format!("{root}: {}", count(paths.len(), "store path")), "")
         }
-        Err(hoist_store::StoreError::NotAStore { .. }) => {
-            record("store", "good", format!("{root}: none yet"), "")
-        }
+        Err(hoist_store::StoreError::NotAStore { .. }) => match may_make_a_folder(&settings.root) {
+            Ok(()) => record("store", "good", format!("{root}: none yet"), ""),
+            Err(why) => {
+                let found = format!("{root}: none yet, and none can be made: {why}");
+                record("store", "missing", found, "set HOIST_ROOT to a folder that you can write")
+            }
+        },
         Err(error) => {
             record("store", "missing", error.to_string(), error.hint().unwrap_or_default())
         }
     }
+}
+
+/// Whether the folder at `path` is one that can be written, or can become one.
+fn may_make_a_folder(path: &Path) -> Result<(), std::io::Error> {
+    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    // With a last part, what is no folder is refused as such.
+    Ok(access(there.join("."), Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// The free space of the disk that holds `path`, or will.

@@ -63,6 +63,9 @@ pub(crate) fn run(args: &InitArgs, out: &Output) -> Result<Exit, CliError> {
         })?;
     handle.write_all(text.as_bytes()).map_err(CliError::io("write", &file))?;
     out.line(format!("wrote {}", file.display()));
+    if found.toolchain == "cargo" && !folder.join("Cargo.lock").is_file() {
+        Output::warn("there is no Cargo.lock, which pins what is built: `cargo generate-lockfile`");
+    }
     if found.header.is_none() {
         Output::warn("no C header was found: say in hoist.toml what the library promises");
     }

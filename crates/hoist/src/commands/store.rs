@@ -1,9 +1,10 @@
 //! `hoist store`: what is in the store, and whether it is whole.
 
 use clap::Subcommand;
+use hoist_nix::NarWriteError;
 use hoist_schema::Exit;
 use hoist_schema::record::{StorePathRecord, StoreProblemRecord};
-use hoist_store::{PathInfo, Problem, Store, dump};
+use hoist_store::{PathInfo, Problem, Store, TreeError, dump};
 
 use super::generations::rfc3339;
 use super::switch::parse_store_path;
@@ -120,10 +121,15 @@ fn verify(store: &Store, contents: bool, out: &Output) -> Result<Exit, CliError>
 fn write_nar(store: &Store, text: &str) -> Result<Exit, CliError> {
     let info = valid(store, text)?;
     let mut stdout = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    dump(&store.physical(&info.path), &mut stdout)?;
-    std::io::Write::flush(&mut stdout)
-        .map_err(CliError::io("write to", std::path::Path::new("standard output")))?;
-    Ok(Exit::Success)
+    match dump(&store.physical(&info.path), &mut stdout) {
+        Err(error) if is_broken_pipe(&error) => Ok(Exit::Success), // the reader has seen enough
+        dumped => Ok(dumped.map(|()| Exit::Success)?),
+    }
+}
+
+fn is_broken_pipe(error: &TreeError) -> bool {
+    let TreeError::Write { source: NarWriteError::Write(error), .. } = error else { return false };
+    error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
 fn valid(store: &Store, text: &str) -> Result<PathInfo, CliError> {

@@ -1,24 +1,24 @@
 //! The gate: a project's own bench, run on the store path, held against the manifest's bars.
 
 use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hoist_nix::Sha256Hash;
+use hoist_sandbox::{End, HostSpec, Limits, SandboxError};
 use hoist_schema::Exit;
 use hoist_schema::manifest::Bench;
 use hoist_schema::record::StageRecord;
 use serde_json::{Map, Value};
 
 use super::Landed;
-use super::bench_python::{Python, find_python};
+use super::bench_python::find_python;
 use super::stages::ms;
 use crate::error::CliError;
-use crate::output::{BOLD, GOOD, Output, duration};
+use crate::output::{BOLD, DIM, GOOD, Output, duration};
 use crate::project::Project;
 use crate::receipt::Receipt;
 use crate::runtime::materialise_runtime;
@@ -27,14 +27,30 @@ use crate::settings::Settings;
 /// Edition of how benches are run; another one measures again.
 const EDITION: &str = "1";
 
-/// Most bytes of a bench's output that are read.
-const MAX_OUTPUT_BYTES: u64 = 1 << 20;
+/// Most bytes of a bench's output that are kept, from its end.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// Lines of a bench's output that a failure shows, and their length.
+const SHOWN_LINES: usize = 20;
+const SHOWN_COLUMNS: usize = 200;
 
 /// What a bench measured.
 #[derive(Debug)]
 struct Measured {
     values: Map<String, Value>,
-    cached: bool,
+    origin: Origin,
+}
+
+/// Where a measurement is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Remembered.
+    Cache,
+    /// Made now, with all that the bench wants.
+    Whole,
+    /// Made now, without a wheel that the bench wants. Another day it may be there, so this is not
+    /// remembered.
+    Without,
 }
 
 /// Runs the project's bench on `landed`, unless the same store path was measured before by the
@@ -52,13 +68,13 @@ pub(crate) fn bench(
         settings.cache.root().join("bench").join(format!("{}.json", key(project, bench, landed)));
     let known = if again { None } else { read_known(&kept) };
     let measured = match known {
-        Some(values) => Measured { values, cached: true },
-        None => Measured { values: measure(project, bench, landed, settings, out)?, cached: false },
+        Some(values) => Measured { values, origin: Origin::Cache },
+        None => measure(project, bench, landed, settings, out)?,
     };
     let time = start.elapsed();
     out.record(&StageRecord::Bench {
         ms: ms(time),
-        cached: measured.cached,
+        cached: measured.origin == Origin::Cache,
         measured: measured.values.clone(),
         bars: bench.min.iter().map(|(name, bar)| (name.clone(), (*bar).into())).collect(),
     });
@@ -72,7 +88,7 @@ pub(crate) fn bench(
             "the store path is kept, the profile was not switched; make it faster or lower `min`",
         ));
     }
-    if !measured.cached
+    if measured.origin == Origin::Whole
         && let Ok(json) = serde_json::to_vec(&measured.values)
     {
         let kept_folder = kept.parent().unwrap_or(Path::new("/"));
@@ -110,7 +126,7 @@ impl Verdict {
     }
 
     fn text(&self) -> String {
-        format!("`{}` is {:.1}, wanted at least {}", self.name, self.value, self.bar)
+        format!("`{}` is {}, wanted at least {}", self.name, self.value, self.bar)
     }
 }
 
@@ -123,7 +139,8 @@ fn judge(
             let names: Vec<&str> = values.keys().map(String::as_str).collect();
             let message =
                 format!("the bench measured no `{name}`; it printed {}", names.join(", "));
-            CliError::new(Exit::No, message).hint("correct `min` in [bench], or the bench")
+            CliError::new(Exit::No, message)
+                .hint("correct `min` in [bench], or the bench; the profile was not switched")
         })?;
         Ok(Verdict { name: name.clone(), bar: *bar, value })
     };
@@ -143,7 +160,7 @@ fn say(out: &Output, time: Duration, measured: &Measured, verdicts: &[Verdict]) 
         })
         .collect::<Vec<_>>()
         .join(", ");
-    if measured.cached {
+    if measured.origin == Origin::Cache {
         what.push_str(", measured before");
     }
     receipt.stage("bench", time, &what);
@@ -162,98 +179,85 @@ fn measure(
     landed: &Landed,
     settings: &Settings,
     out: &Output,
-) -> Result<Map<String, Value>, CliError> {
+) -> Result<Measured, CliError> {
     let progress = out.progress("preparing the bench");
     let runtime = materialise_runtime(&settings.cache)?;
-    let mut words = bench.command.iter();
-    let program = words.next().map(String::as_str).unwrap_or_default();
-    let python = match program {
-        "python3" | "python" => Some(find_python(&bench.wheels, &settings.cache, out)?),
-        _ => None,
-    };
+    let mut command: Vec<OsString> = bench.command.iter().map(OsString::from).collect();
+    let mut missing = None;
+    if let Some(program) = command.first_mut()
+        && (program == "python3" || program == "python")
+    {
+        let python = find_python(&bench.wheels, &settings.cache, out)?;
+        *program = python.program.into_os_string();
+        missing = python.missing;
+    }
+    let mut env: BTreeMap<OsString, OsString> = env::vars_os().collect();
+    env.insert("HOIST_ARTIFACT".into(), landed.path.clone().into());
+    env.insert("PYTHONPATH".into(), runtime.into());
+    env.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
+    env.extend(missing.as_ref().map(|missing| ("HOIST_BENCH_WITHOUT".into(), missing.into())));
     progress.say(format!("measuring {}", landed.store_path).as_bytes());
-    let program = python.as_ref().map_or(PathBuf::from(program), |python| python.program.clone());
-    let mut command = Command::new(&program);
-    command
-        .args(words)
-        .current_dir(&project.folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .env("HOIST_ARTIFACT", &landed.path)
-        .env("PYTHONPATH", &runtime)
-        .env("PYTHONDONTWRITEBYTECODE", "1");
-    if let Some(Python { missing: Some(missing), .. }) = &python {
-        command.env("HOIST_BENCH_WITHOUT", missing);
-    }
-    let run = run_bounded(&mut command, bench.timeout.0, &program)?;
-    drop(progress);
-    let ended = match run.code {
-        None => Some(format!("did not end within {}", duration(bench.timeout.0))),
-        Some(0) => None,
-        Some(code) => Some(format!("ended with exit code {code}")),
-    };
-    if let Some(ended) = ended {
-        let lines: Vec<String> = run.stderr.lines().map(|line| format!("  | {line}")).collect();
-        let shown = lines[lines.len().saturating_sub(20)..].to_vec();
-        return Err(CliError::new(Exit::No, format!("the bench {ended}"))
-            .details(shown)
-            .hint("the profile was not switched"));
-    }
-    let last = run.stdout.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    serde_json::from_str(last).map_err(|error| {
-        let message = format!("the last line that the bench printed is no JSON object: {error}");
-        CliError::new(Exit::No, message).hint("let it print {\"speedup\": 31.4} last")
-    })
-}
-
-/// What a finished command printed; no code when it was stopped.
-struct Finished {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-fn run_bounded(
-    command: &mut Command,
-    timeout: Duration,
-    program: &Path,
-) -> Result<Finished, CliError> {
-    let mut child = command.spawn().map_err(|error| {
-        CliError::io("start the bench", program)(error)
-            .hint("install it, or correct `command` in [bench]")
+    let limits = Limits { wall: Some(bench.timeout.0), ..Limits::default() };
+    let spec = HostSpec { command, env, cwd: project.folder.clone(), limits };
+    let said = run_to_its_end(&spec, bench.timeout.0)?;
+    let values = last_object(&said).ok_or_else(|| {
+        let message = if said.trim().is_empty() {
+            "the bench printed nothing"
+        } else {
+            "the bench printed no JSON object on a line of its own"
+        };
+        CliError::new(Exit::No, message)
+            .details(quoted(&said))
+            .hint("let it print {\"speedup\": 31.4} last; the profile was not switched")
     })?;
-    let stdout = read_aside(child.stdout.take());
-    let stderr = read_aside(child.stderr.take());
-    let code = wait_bounded(&mut child, timeout).map_err(CliError::io("wait for", program))?;
-    let text = |reader: thread::JoinHandle<String>| reader.join().unwrap_or_default();
-    Ok(Finished { code, stdout: text(stdout), stderr: text(stderr) })
+    Ok(Measured { values, origin: if missing.is_none() { Origin::Whole } else { Origin::Without } })
 }
 
-fn read_aside(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut stream) = stream {
-            let _ = stream.by_ref().take(MAX_OUTPUT_BYTES).read_to_end(&mut bytes);
-            let _ = std::io::copy(&mut stream, &mut std::io::sink()); // never block the writer
+/// Runs a bench, and ends what it started with it. Returns the end of what it printed.
+fn run_to_its_end(spec: &HostSpec, timeout: Duration) -> Result<String, CliError> {
+    let mut tail = Vec::new();
+    let mut keep = |bytes: &[u8]| {
+        tail.extend_from_slice(bytes);
+        if tail.len() > 2 * KEPT_BYTES {
+            tail.drain(..tail.len() - KEPT_BYTES);
         }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+    };
+    let outcome = hoist_sandbox::run_on_host(spec, &mut keep).map_err(|e| not_started(&e))?;
+    let said = String::from_utf8_lossy(&tail).into_owned();
+    let (ended, advice) = match outcome.end {
+        End::Code(0) => return Ok(said),
+        End::Code(code) => (format!("ended with exit code {code}"), ""),
+        End::Signal(signal) => (format!("was ended by signal {signal}"), ""),
+        End::TimedOut => (
+            format!("did not end within {}", duration(timeout)),
+            "raise `timeout` in [bench] if it needs longer; ",
+        ),
+    };
+    Err(CliError::new(Exit::No, format!("the bench {ended}"))
+        .details(quoted(&said))
+        .hint(format!("{advice}the profile was not switched")))
 }
 
-fn wait_bounded(child: &mut Child, timeout: Duration) -> std::io::Result<Option<i32>> {
-    let end = Instant::now() + timeout;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status.code().unwrap_or(-1)));
-        }
-        if Instant::now() >= end {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+fn not_started(error: &SandboxError) -> CliError {
+    CliError::from_error(error, None, Exit::Machine)
+        .hint("install it, or correct `command` in [bench]; the profile was not switched")
+}
+
+/// The last line that is a JSON object; warnings may follow it.
+fn last_object(said: &str) -> Option<Map<String, Value>> {
+    said.lines().rev().find_map(|line| serde_json::from_str(line.trim()).ok())
+}
+
+/// The last lines of what was printed, marked.
+fn quoted(said: &str) -> Vec<String> {
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+    shown.iter().map(|line| format!("  {DIM}|{DIM:#} {}", printable(line))).collect()
+}
+
+/// A line without what would move the cursor, and not longer than a screen.
+fn printable(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).take(SHOWN_COLUMNS).collect()
 }
 
 #[cfg(test)]
@@ -280,10 +284,9 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_does_not_end_is_stopped() {
-        let mut command = Command::new("sleep");
-        command.arg("60").stdout(Stdio::piped()).stderr(Stdio::piped());
-        let run = run_bounded(&mut command, Duration::from_millis(50), Path::new("sleep"));
-        assert!(run.unwrap().code.is_none());
+    fn the_last_object_counts_whatever_follows_it() {
+        let said = "{\"speedup\": 1}\nnoise\n  {\"speedup\": 2}\na warning, [1], 3\n";
+        assert_eq!(last_object(said).unwrap()["speedup"], 2);
+        assert!(last_object("[1]\n2\n\"speedup\"\n{\"speedup\": 1").is_none());
     }
 }

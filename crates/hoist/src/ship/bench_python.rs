@@ -21,7 +21,9 @@ for name in sys.argv[1:]:
     except m.PackageNotFoundError: print(name)
 ";
 
-/// Written last into a virtual environment: one without it was cut short.
+/// Written into a virtual environment when it is made, which takes seconds, and then again when its
+/// wheels are installed: one without it was cut short.
+const MADE: &str = ".hoist-made";
 const COMPLETE: &str = ".hoist-complete";
 
 /// A Python to run a bench with.
@@ -94,8 +96,11 @@ fn make_environment(folder: &Path, wheels: &[String], out: &Output) -> Result<Pa
         return Ok(program);
     }
     let progress = out.progress(format!("installing {} for the bench", wheels.join(", ")));
-    let path = folder.to_string_lossy();
-    run(Path::new("python3"), &["-m", "venv", "--clear", &path])?;
+    if !folder.join(MADE).is_file() {
+        let path = folder.to_string_lossy();
+        run(Path::new("python3"), &["-m", "venv", "--clear", &path])?;
+        fs::write(folder.join(MADE), "").map_err(text)?;
+    }
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     let wheels = wheels.iter().map(String::as_str);
     let binary_only = ["--only-binary", ":all:"];

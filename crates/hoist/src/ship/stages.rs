@@ -14,7 +14,7 @@ use hoist_store::{Store, hash_tree};
 
 use crate::checking::check_artifact;
 use crate::error::CliError;
-use crate::output::{DIM, Output, count, duration, size};
+use crate::output::{DIM, Output, count, duration, notice, size};
 use crate::project::Project;
 use crate::receipt::Receipt;
 use crate::settings::{Settings, store_path_name};
@@ -168,7 +168,9 @@ impl Maker<'_> {
             .collect::<Vec<_>>()
             .join("; ");
         Receipt::new(self.out).stage("check", time, &format!("{what}; {}", report.summary()));
-        report.print(self.out, Severity::Warning);
+        for line in report.lines(Severity::Warning) {
+            notice(line); // a script that wants the store path must not read it
+        }
         if report.worst() == Some(Severity::Error) {
             let name = &self.project.manifest.package.name;
             let message = format!("{name} does not keep what it promises; nothing was stored");
@@ -257,11 +259,11 @@ fn record_of(key: ActionKey, built: &Built) -> ActionRecord {
 }
 
 fn isolation_text(level: &str, network: bool) -> String {
-    let network = if network { "network on" } else { "no network" };
     match level {
         "none" => "on the host as it is: not hermetic".to_owned(),
-        "hermetic" => format!("hermetic: declared inputs only, {network}"),
-        partly => format!("sandboxed ({partly}): declared inputs only, {network}"),
+        _ if network => "sandboxed, with the network: not hermetic".to_owned(),
+        "hermetic" => "hermetic: declared inputs only, no network".to_owned(),
+        partly => format!("sandboxed ({partly}): declared inputs only, no network"),
     }
 }
 
