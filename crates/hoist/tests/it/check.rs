@@ -1,0 +1,124 @@
+//! What is promised and not kept never lands.
+
+use std::fs;
+
+use hoist_testkit::Hoist;
+
+use crate::{adder, generations, nothing_landed, stage, stages};
+
+/// Rewrites the source of `adder`.
+fn edit(hoist: &Hoist, from: &str, to: &str) {
+    let file = hoist.project().join("src/adder.c");
+    let source = fs::read_to_string(&file).unwrap();
+    assert!(source.contains(from), "{source}");
+    fs::write(file, source.replace(from, to)).unwrap();
+}
+
+#[test]
+fn a_missing_export_is_named_with_what_there_is_and_nothing_lands() {
+    let hoist = adder();
+    edit(&hoist, "adder_mirror", "adder_miror");
+    let run = hoist.run(["ship"]).ended(1);
+    let found = "  error[export.missing] lib/libadder.so: `adder_mirror` is promised by \
+                 include/adder.h but not exported; the library exports `adder_miror`";
+    assert!(run.stdout.contains(found), "{}", run.stdout);
+    insta::assert_snapshot!(run.stderr, @r"
+    error: adder does not keep what it promises; nothing was stored
+    hint: `hoist explain RULE` tells more about each finding
+    ");
+    nothing_landed(&hoist);
+
+    let records = hoist.run(["ship", "--json"]).ended(1).records();
+    assert_eq!(stages(&records), ["build", "check"]);
+    assert_eq!(stage(&records, "check")["findings"][0]["rule"], "export.missing");
+    assert_eq!(records.last().unwrap()["exit"], 1);
+    nothing_landed(&hoist);
+}
+
+#[test]
+fn a_refused_ship_leaves_the_generation_there_is() {
+    let hoist = adder();
+    let _ = hoist.run(["ship"]).ended(0);
+    let listed = hoist.stdout(["store", "ls"]);
+    edit(
+        &hoist,
+        "int32_t adder_add(",
+        "__attribute__((visibility(\"hidden\"))) int32_t adder_add(",
+    );
+    let run = hoist.run(["ship"]).ended(1);
+    assert!(run.stdout.contains("`adder_add` is promised"), "{}", run.stdout);
+    assert_eq!(hoist.stdout(["store", "ls"]), listed);
+    assert_eq!(generations(&hoist), (vec![1], 1));
+}
+
+#[test]
+fn a_variable_is_no_function() {
+    let hoist = adder();
+    let source = fs::read_to_string(hoist.project().join("src/adder.c")).unwrap();
+    let source = source.replace(
+        "#include \"adder.h\"",
+        "typedef int int32_t;\ntypedef struct \
+        { double x; double y; } adder_point;",
+    );
+    let function = "int32_t adder_edition(void) { return 1; }";
+    assert!(source.contains(function));
+    hoist.write("src/adder.c", source.replace(function, "int32_t adder_edition = 1;"));
+    let run = hoist.run(["ship"]).ended(1);
+    assert!(run.stdout.contains("error[export."), "{}", run.stdout);
+    assert!(run.stdout.contains("`adder_edition`"), "{}", run.stdout);
+    nothing_landed(&hoist);
+}
+
+#[test]
+fn a_library_that_needs_another_that_is_nowhere_is_refused() {
+    let hoist = adder();
+    edit(&hoist, "return a + b;", "extern int elsewhere(int); return elsewhere(a) + b;");
+    let run = hoist.run(["ship"]).ended(1);
+    assert!(run.stdout.contains("`elsewhere`"), "{}", run.stdout);
+    nothing_landed(&hoist);
+}
+
+#[test]
+fn a_library_out_of_its_size_is_refused() {
+    let hoist = adder();
+    let manifest = fs::read_to_string(hoist.project().join("hoist.toml")).unwrap();
+    hoist.write("hoist.toml", format!("{manifest}\n[check]\nsize = \"1MiB..2MiB\"\n"));
+    let run = hoist.run(["ship"]).ended(1);
+    assert!(run.stdout.contains("error[file.size] lib/libadder.so"), "{}", run.stdout);
+    nothing_landed(&hoist);
+}
+
+#[test]
+fn check_looks_at_files_folders_and_store_paths() {
+    let hoist = adder();
+    let store_path = hoist.stdout(["build", "--quiet"]);
+    let physical = format!("{}{store_path}", hoist.root().display());
+    let library = format!("{physical}/lib/libadder.so");
+    for path in [&store_path, &physical, &library] {
+        let run = hoist.run(["check", path]).ended(0);
+        assert!(run.stdout.contains("no findings"), "{}", run.stdout);
+    }
+    let run = hoist.run(["check", "--export", "adder_add", &library]).ended(0);
+    assert!(run.stdout.contains("no findings"), "{}", run.stdout);
+    let run = hoist.run(["check", "--export", "adder_sub", &library]).ended(1);
+    assert!(run.stdout.contains("`adder_sub` is promised by --export"), "{}", run.stdout);
+    let run = hoist.run(["check", "hoist.toml"]).ended(1);
+    assert!(run.stdout.contains("error[file.not_elf]"), "{}", run.stdout);
+
+    fs::write(hoist.project().join("cut.so"), &fs::read(&library).unwrap()[..5000]).unwrap();
+    let run = hoist.run(["check", "cut.so"]).ended(1);
+    assert!(run.stdout.contains("error[file."), "{}", run.stdout);
+}
+
+#[test]
+fn every_rule_that_is_listed_is_explained() {
+    let hoist = adder();
+    let listed = hoist.stdout(["explain"]);
+    let rules: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(rules.len() > 10, "{listed}");
+    for rule in rules {
+        assert!(hoist.stdout(["explain", rule]).lines().count() > 3, "{rule}");
+    }
+    let run = hoist.run(["explain", "export.mising"]).ended(2);
+    assert!(run.stderr.contains("did you mean `export.missing`?"), "{}", run.stderr);
+}
