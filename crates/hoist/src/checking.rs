@@ -11,7 +11,7 @@ use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
 
 use crate::error::CliError;
-use crate::output::{BOLD, DIM, Output, count, severity_style};
+use crate::output::{BOLD, DIM, count, severity_style};
 use crate::project::Project;
 use crate::settings::Settings;
 
@@ -65,22 +65,24 @@ impl Findings {
         if parts.is_empty() { "no findings".to_owned() } else { parts.join(", ") }
     }
 
-    /// Prints the findings of at least `least`, worst first.
-    pub(crate) fn print(&self, out: &Output, least: Severity) {
+    /// The findings of at least `least` as lines for people, worst first.
+    pub(crate) fn lines(&self, least: Severity) -> Vec<String> {
         let mut shown: Vec<&Finding> =
             self.findings.iter().filter(|finding| finding.severity >= least).collect();
         shown.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let mut lines = Vec::new();
         for finding in shown {
             let style = severity_style(finding.severity);
             let word = severity_word(finding.severity);
-            out.line(format!(
+            lines.push(format!(
                 "  {style}{word}{style:#}[{BOLD}{}{BOLD:#}] {}: {}",
                 finding.rule, finding.file, finding.message
             ));
             if !finding.fix.is_empty() {
-                out.line(format!("    {DIM}fix: {}{DIM:#}", finding.fix));
+                lines.push(format!("    {DIM}fix: {}{DIM:#}", finding.fix));
             }
         }
+        lines
     }
 }
 

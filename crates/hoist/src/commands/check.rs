@@ -59,7 +59,9 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
     for finding in findings.findings.iter().filter(|finding| finding.severity >= least) {
         out.record(finding);
     }
-    findings.print(out, least);
+    for line in findings.lines(least) {
+        out.line(line);
+    }
     if findings.libraries.is_empty() {
         return Err(CliError::new(Exit::No, "there is no shared library in what was named")
             .hint("name a file ending in .so, or a folder that holds one"));
