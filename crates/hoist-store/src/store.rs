@@ -107,8 +107,13 @@ impl Store {
         Ok(self.database.get_or_init(|| database))
     }
 
-    /// From now on, and as long as the store is open, no collection of garbage runs.
-    pub(crate) fn hold_off_collection(&self) -> Result<(), StoreError> {
+    /// From now on, and as long as the store is open, no collection of garbage runs: the time to
+    /// make a root of a path that was found.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::File`] when the lock cannot be taken.
+    pub fn hold_off_collection(&self) -> Result<(), StoreError> {
         if self.gc_lock.get().is_none() {
             let lock = FileLock::shared(&self.layout.gc_lock())?;
             self.gc_lock.get_or_init(|| lock);

@@ -14,9 +14,17 @@ mod runtime;
 mod settings;
 mod ship;
 
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
+
+use hoist_schema::Exit;
 
 fn main() -> ExitCode {
     hoist_sandbox::init_if_asked();
+    panic::set_hook(Box::new(|bug| {
+        output::notice(format!("error: a bug in hoist: {bug}"));
+        output::notice("hint: please report it, with the command and what it printed");
+        process::exit(Exit::Bug as i32);
+    }));
     cli::run().into()
 }

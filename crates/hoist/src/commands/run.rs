@@ -76,9 +76,13 @@ fn active(root: &Path) -> Result<Vec<String>, CliError> {
     Ok(names)
 }
 
-/// `folders` before what `rest` names already.
+/// `folders` before what `rest` names already. An empty entry would mean the current folder.
 fn joined(folders: &[PathBuf], rest: Option<&OsString>) -> Result<OsString, CliError> {
-    let rest: Vec<PathBuf> = rest.into_iter().flat_map(env::split_paths).collect();
+    let rest: Vec<PathBuf> = rest
+        .into_iter()
+        .flat_map(env::split_paths)
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .collect();
     env::join_paths(folders.iter().chain(&rest)).map_err(|error| {
         CliError::new(Exit::Machine, format!("the store root cannot be on a path list: {error}"))
     })

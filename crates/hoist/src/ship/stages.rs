@@ -7,7 +7,7 @@ use hoist_build::{
     Action, ActionKey, ActionRecord, Built, Failed, Isolation, Lacked, Request, Sources, Toolchain,
     Verdict, WorkDir, build, find_toolchain,
 };
-use hoist_nix::{Sha256Hash, StorePath, fixed_recursive_sha256};
+use hoist_nix::{Sha256Hash, StorePath, StorePathName, fixed_recursive_sha256};
 use hoist_schema::record::StageRecord;
 use hoist_schema::{Exit, Severity};
 use hoist_store::{Store, hash_tree};
@@ -40,6 +40,15 @@ pub(crate) struct Landed {
     /// Where it lies on this machine.
     pub(crate) path: PathBuf,
     pub(crate) action_key: ActionKey,
+}
+
+/// An output tree as it was hashed.
+struct Packed {
+    name: StorePathName,
+    path: StorePath,
+    hash: Sha256Hash,
+    size_bytes: u64,
+    time: Duration,
 }
 
 /// What every stage needs.
@@ -85,8 +94,10 @@ impl Maker<'_> {
         promise.pack_into(&built.out)?;
         let mut record = record_of(action.key(), &built);
         self.say_built(start.elapsed(), false, &toolchain, &record);
+        let packed = self.pack(&built.out)?;
         self.check(&built.out)?;
-        let (store_path, path) = self.pack_and_store(&built.out)?;
+        let path = self.store_tree(&built.out, &packed)?;
+        let store_path = packed.path;
         record.store_path = self.store.dir().print(&store_path);
         self.settings.actions().put(&record)?;
         Ok(Landed { store_path, path, action_key: record.key })
@@ -98,6 +109,7 @@ impl Maker<'_> {
             return Ok(None);
         }
         let Some(record) = self.settings.actions().get(key) else { return Ok(None) };
+        self.store.hold_off_collection()?;
         let Ok(store_path) = self.store.dir().parse_path(&record.store_path) else {
             return Ok(None);
         };
@@ -180,18 +192,27 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn pack_and_store(&self, tree: &Path) -> Result<(StorePath, PathBuf), CliError> {
+    /// Hashes the tree before it is checked: what is stored must be what was looked at.
+    fn pack(&self, tree: &Path) -> Result<Packed, CliError> {
         let start = Instant::now();
         let name = store_path_name(&self.project.manifest.package.store_name())?;
-        let (nar_hash, nar_size) = hash_tree(tree)?;
-        let store_path = fixed_recursive_sha256(self.store.dir(), &name, &nar_hash);
-        self.say_packed(start.elapsed(), &store_path, nar_hash, nar_size);
+        let (hash, size_bytes) = hash_tree(tree)?;
+        let path = fixed_recursive_sha256(self.store.dir(), &name, &hash);
+        Ok(Packed { name, path, hash, size_bytes, time: start.elapsed() })
+    }
 
+    fn store_tree(&self, tree: &Path, packed: &Packed) -> Result<PathBuf, CliError> {
+        self.say_packed(packed.time, &packed.path, packed.hash, packed.size_bytes);
         let start = Instant::now();
-        let added = self.store.add_tree(&name, tree)?;
+        let added = self.store.add_tree(&packed.name, tree)?;
+        if added.path != packed.path {
+            let message = "the output changed between its check and the store";
+            return Err(CliError::new(Exit::No, message)
+                .hint("let the build end all it starts; nothing was switched"));
+        }
         let path = self.store.physical(&added.path);
         self.say_stored(start.elapsed(), added.already_there, &added.path, &path);
-        Ok((added.path, path))
+        Ok(path)
     }
 
     fn land_known(&self, store_path: StorePath, key: ActionKey) -> Result<Landed, CliError> {
