@@ -127,6 +127,8 @@ pub struct ErrorRecord {
     pub error: String,
     /// Why, outermost first.
     pub caused_by: Vec<String>,
+    /// More lines of evidence, such as the end of a build's log and where the log is.
+    pub details: Vec<String>,
     /// What to do next; empty when nothing helps.
     pub hint: String,
     /// The exit code.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
+use anstream::adapter::strip_str;
 use hoist_build::BuildError;
 use hoist_sandbox::SandboxError;
 use hoist_schema::Exit;
@@ -68,6 +69,7 @@ impl CliError {
         out.record(&ErrorRecord {
             error: self.message.clone(),
             caused_by: self.causes.clone(),
+            details: self.details.iter().map(|line| strip_str(line).to_string()).collect(),
             hint: self.hint.clone().unwrap_or_default(),
             exit: self.exit as u8,
         });

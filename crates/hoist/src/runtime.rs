@@ -23,10 +23,15 @@ const FILES: [(&str, &str); 10] = [
     ("py.typed", include_str!("../../../python/hoist_runtime/py.typed")),
 ];
 
+/// SHA-256 over the files, in base16.
+pub(crate) fn runtime_digest() -> String {
+    let text = FILES.map(|(name, content)| [name, content].join("\0")).join("\0");
+    Sha256Hash::of(text.as_bytes()).base16()
+}
+
 /// The folder to put on `PYTHONPATH`; made when it is not there.
 pub(crate) fn materialise_runtime(cache: &CacheDirs) -> Result<PathBuf, CliError> {
-    let text = FILES.map(|(name, content)| [name, content].join("\0")).join("\0");
-    let digest = Sha256Hash::of(text.as_bytes()).base16();
+    let digest = runtime_digest();
     let parent = cache.folder("python")?;
     let folder = parent.join(&digest[..16]);
     if folder.is_dir() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hoist_nix::Sha256Hash;
@@ -21,7 +21,7 @@ use crate::error::CliError;
 use crate::output::{BOLD, DIM, GOOD, Output, duration};
 use crate::project::Project;
 use crate::receipt::Receipt;
-use crate::runtime::materialise_runtime;
+use crate::runtime::{materialise_runtime, runtime_digest};
 use crate::settings::Settings;
 
 /// Edition of how benches are run; another one measures again.
@@ -33,6 +33,9 @@ const KEPT_BYTES: usize = 256 << 10;
 /// Lines of a bench's output that a failure shows, and their length.
 const SHOWN_LINES: usize = 20;
 const SHOWN_COLUMNS: usize = 200;
+
+/// Longest script whose content is part of what a measurement depends on, in bytes.
+const MAX_SCRIPT_BYTES: u64 = 4 << 20;
 
 /// What a bench measured.
 #[derive(Debug)]
@@ -100,13 +103,34 @@ pub(crate) fn bench(
 
 /// All that a measurement depends on, as one name.
 fn key(project: &Project, bench: &Bench, landed: &Landed) -> String {
-    let mut text = format!("{EDITION}\n{}\n", landed.store_path);
+    let mut text = format!("{EDITION}\n{}\n{}\n", landed.store_path, runtime_digest());
     for word in &bench.command {
-        let content = fs::read(project.folder.join(word)).unwrap_or_default();
-        text = format!("{text}{word} {}\n", Sha256Hash::of(&content).base16());
+        text = format!("{text}{word}\n");
+        for file in script_files(&project.folder.join(word)) {
+            let content = fs::read(&file).unwrap_or_default();
+            text = format!("{text}{} {}\n", file.display(), Sha256Hash::of(&content).base16());
+        }
     }
     text.push_str(&bench.wheels.join(" "));
     Sha256Hash::of(text.as_bytes()).base16()
+}
+
+/// A script and those beside it in the same language, which it may import; none for a word that is
+/// no file of a script's size.
+fn script_files(word: &Path) -> Vec<PathBuf> {
+    let is_script = |file: &Path| {
+        fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() <= MAX_SCRIPT_BYTES)
+    };
+    if !is_script(word) {
+        return Vec::new();
+    }
+    let beside = word.parent().into_iter().flat_map(fs::read_dir).flatten().flatten();
+    let mut files: Vec<PathBuf> = beside
+        .map(|entry| entry.path())
+        .filter(|file| file.extension() == word.extension() && is_script(file))
+        .collect();
+    files.sort();
+    files
 }
 
 fn read_known(file: &Path) -> Option<Map<String, Value>> {
@@ -173,6 +197,13 @@ fn say(out: &Output, time: Duration, measured: &Measured, verdicts: &[Verdict]) 
     }
 }
 
+/// Whether a program is a Python of the machine: `python3`, `python3.12`, `/usr/bin/python3`. One
+/// below the project, such as `.venv/bin/python`, is the project's own affair.
+fn is_python(program: &str) -> bool {
+    let (folder, name) = program.rsplit_once('/').unwrap_or(("/", program));
+    (folder.is_empty() || folder.starts_with("/")) && name.starts_with("python")
+}
+
 fn measure(
     project: &Project,
     bench: &Bench,
@@ -184,11 +215,9 @@ fn measure(
     let runtime = materialise_runtime(&settings.cache)?;
     let mut command: Vec<OsString> = bench.command.iter().map(OsString::from).collect();
     let mut missing = None;
-    if let Some(program) = command.first_mut()
-        && (program == "python3" || program == "python")
-    {
-        let python = find_python(&bench.wheels, &settings.cache, out)?;
-        *program = python.program.into_os_string();
+    if let Some(program) = bench.command.first().filter(|program| is_python(program)) {
+        let python = find_python(program, &bench.wheels, &settings.cache, out)?;
+        command[0] = python.program.into_os_string();
         missing = python.missing;
     }
     let mut env: BTreeMap<OsString, OsString> = env::vars_os().collect();

@@ -12,13 +12,19 @@ use hoist_schema::Exit;
 use crate::error::CliError;
 use crate::output::Output;
 
-/// Prints its version and the distributions among its arguments that are not installed.
-const PROBE: &str = "\
-import importlib.metadata as m, sys
+/// Prints its version, and those of the requirements among its arguments that are not met. Without
+/// pip, which knows how to compare versions, any version will do.
+const PROBE: &str = r"
+import importlib.metadata, re, sys
+try: from pip._vendor.packaging.requirements import Requirement
+except ImportError: Requirement = None
 print('.'.join(map(str, sys.version_info[:3])), sys.prefix)
-for name in sys.argv[1:]:
-    try: m.version(name)
-    except m.PackageNotFoundError: print(name)
+for wanted in sys.argv[1:]:
+    try: found = importlib.metadata.version(re.match(r'[\w.-]*', wanted).group())
+    except importlib.metadata.PackageNotFoundError: print(wanted)
+    else:
+        if Requirement and not Requirement(wanted).specifier.contains(found, prereleases=True):
+            print(wanted)
 ";
 
 /// Written into a virtual environment when it is made, which takes seconds, and then again when its
@@ -35,19 +41,22 @@ pub(super) struct Python {
 }
 
 /// Finds or makes one with `wheels`, which are requirement specifiers as pip takes them.
+///
+/// - `own`: the Python that the manifest names.
 pub(super) fn find_python(
+    own: &str,
     wheels: &[String],
     cache: &CacheDirs,
     out: &Output,
 ) -> Result<Python, CliError> {
-    let own = PathBuf::from("python3");
+    let own = PathBuf::from(own);
     let (identity, lacking) = probe(&own, wheels)?;
     if lacking.is_empty() {
         return Ok(Python { program: own, missing: None });
     }
     let name = Sha256Hash::of(format!("{identity} {}", wheels.join(" ")).as_bytes()).base16();
     let folder = cache.folder("venv")?.join(&name[..16]);
-    match make_environment(&folder, wheels, out) {
+    match make_environment(&own, &folder, wheels, out) {
         Ok(program) => Ok(Python { program, missing: None }),
         Err(why) => {
             let missing = lacking.join(" ");
@@ -58,10 +67,9 @@ pub(super) fn find_python(
 }
 
 fn probe(python: &Path, wheels: &[String]) -> Result<(String, Vec<String>), CliError> {
-    let names = wheels.iter().map(|wheel| distribution(wheel));
     let output = Command::new(python)
         .args(["-c", PROBE])
-        .args(names)
+        .args(wheels)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| {
@@ -70,21 +78,23 @@ fn probe(python: &Path, wheels: &[String]) -> Result<(String, Vec<String>), CliE
         })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(CliError::new(Exit::Machine, format!("python3 does not run: {said}")));
+        return Err(CliError::new(
+            Exit::Machine,
+            format!("{} does not run: {said}", python.display()),
+        ));
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut lines = text.lines().map(str::to_owned);
     Ok((lines.next().unwrap_or_default(), lines.collect()))
 }
 
-/// The distribution's name in a requirement such as `numpy>=1.24`.
-fn distribution(wheel: &str) -> &str {
-    let end = wheel.find(|c: char| !c.is_alphanumeric() && !"-_.".contains(c));
-    wheel[..end.unwrap_or(wheel.len())].trim()
-}
-
 /// Makes the virtual environment, or takes the one that is there.
-fn make_environment(folder: &Path, wheels: &[String], out: &Output) -> Result<PathBuf, String> {
+fn make_environment(
+    own: &Path,
+    folder: &Path,
+    wheels: &[String],
+    out: &Output,
+) -> Result<PathBuf, String> {
     let program = folder.join("bin/python");
     if folder.join(COMPLETE).is_file() {
         return Ok(program);
@@ -98,7 +108,7 @@ fn make_environment(folder: &Path, wheels: &[String], out: &Output) -> Result<Pa
     let progress = out.progress(format!("installing {} for the bench", wheels.join(", ")));
     if !folder.join(MADE).is_file() {
         let path = folder.to_string_lossy();
-        run(Path::new("python3"), &["-m", "venv", "--clear", &path])?;
+        run(own, &["-m", "venv", "--clear", &path])?;
         fs::write(folder.join(MADE), "").map_err(text)?;
     }
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
@@ -133,9 +143,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_requirement_names_its_distribution() {
-        assert_eq!(distribution("numpy>=1.24,<3"), "numpy");
-        assert_eq!(distribution("faiss-cpu == 1.9"), "faiss-cpu");
-        assert_eq!(distribution("numpy[dev]; python_version > '3'"), "numpy");
+    fn what_is_not_installed_is_lacking() {
+        let Some(python) = hoist_testkit::tool("python3", "python3") else { return };
+        let wheels = ["no-such-distribution>=1".to_owned()];
+        let (identity, lacking) = probe(python.path(), &wheels).unwrap();
+        assert!(identity.starts_with("3."), "{identity}");
+        assert_eq!(lacking, wheels);
     }
 }
