@@ -18,18 +18,28 @@ pub(crate) struct FileLock {
 }
 
 impl FileLock {
-    /// Waits until nobody holds the lock alone, and shares it.
+    /// Waits until nobody holds the lock alone, and shares it. Where the file can only be read,
+    /// that is enough for it to be there.
     pub(crate) fn shared(path: &Path) -> Result<Self, FileError> {
-        Self::acquire(path, FlockOperation::LockShared)
+        match open_lock_file(path) {
+            Err(error) if is_write_protected(&error) && path.exists() => {
+                Self::lock(File::open(path), path, FlockOperation::LockShared)
+            }
+            opened => Self::lock(opened, path, FlockOperation::LockShared),
+        }
     }
 
     /// Waits until nobody holds the lock, and holds it alone.
     pub(crate) fn exclusive(path: &Path) -> Result<Self, FileError> {
-        Self::acquire(path, FlockOperation::LockExclusive)
+        Self::lock(open_lock_file(path), path, FlockOperation::LockExclusive)
     }
 
-    fn acquire(path: &Path, operation: FlockOperation) -> Result<Self, FileError> {
-        let file = open_lock_file(path).map_err(FileError::at("open", path))?;
+    fn lock(
+        opened: io::Result<File>,
+        path: &Path,
+        operation: FlockOperation,
+    ) -> Result<Self, FileError> {
+        let file = opened.map_err(FileError::at("open", path))?;
         wait(&file, operation).map_err(FileError::at("lock", path))?;
         Ok(Self { _file: file })
     }
@@ -103,6 +113,10 @@ fn wait(file: &File, operation: FlockOperation) -> io::Result<()> {
 fn open_lock_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn is_write_protected(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 fn lock_path(target: &Path) -> PathBuf {

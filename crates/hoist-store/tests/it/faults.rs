@@ -116,6 +116,7 @@ fn on_a_read_only_disk(dir: &Path) {
     let refusal = store.add_tree(&StorePathName::parse("x-1").unwrap(), &tree).unwrap_err();
     assert_eq!(kind(&refusal), Some(ErrorKind::ReadOnlyFilesystem), "{refusal}");
     assert!(refusal.hint().unwrap().starts_with("mount the file system writable"));
+    store.hold_off_collection().unwrap();
     let stayed = Profile::open(&store, "app").unwrap().switch(&listed[0].path, &NEW).unwrap();
     assert_eq!((stayed.number, stayed.created), (1, false));
     let refusal = Profile::open(&store, "b").unwrap().switch(&listed[0].path, &NEW).unwrap_err();
