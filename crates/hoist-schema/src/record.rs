@@ -94,6 +94,13 @@ pub struct StoreProblemRecord {
     pub problem: String,
 }
 
+/// What `hoist init` did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InitRecord {
+    /// The manifest that was written.
+    pub wrote: String,
+}
+
 /// One rule of `hoist check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleRecord {

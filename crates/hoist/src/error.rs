@@ -94,6 +94,9 @@ impl From<BuildError> for CliError {
             hint =
                 Some(hint.map_or(other_way.to_owned(), |hint| format!("{hint}; or {other_way}")));
         }
+        if let BuildError::Sandbox(SandboxError::CommandNotFound { .. }) = &error {
+            hint = Some("install it, or name the folder that has it in `system` of [build]".into());
+        }
         Self::from_error(&error, hint, error.exit())
     }
 }

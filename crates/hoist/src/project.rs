@@ -30,9 +30,7 @@ impl Project {
     /// current folder upwards.
     pub(crate) fn load(folder: Option<&Path>) -> Result<Self, CliError> {
         let folder = match folder {
-            Some(folder) => {
-                folder.canonicalize().map_err(CliError::io("open the project folder", folder))?
-            }
+            Some(folder) => project_folder(folder)?,
             None => nearest()?,
         };
         let file = folder.join(MANIFEST_FILE);
@@ -41,6 +39,16 @@ impl Project {
         let promise = Promise::read(&folder, &manifest, &system())?;
         Ok(Self { folder, manifest, promise })
     }
+}
+
+fn project_folder(folder: &Path) -> Result<PathBuf, CliError> {
+    if !folder.is_dir() {
+        let what = if folder.exists() { "is no folder" } else { "is not there" };
+        let message = format!("the project folder {} {what}", folder.display());
+        return Err(CliError::new(Exit::Usage, message)
+            .hint("name the folder that holds hoist.toml, or go there and name none"));
+    }
+    folder.canonicalize().map_err(CliError::io("open the project folder", folder))
 }
 
 fn nearest() -> Result<PathBuf, CliError> {

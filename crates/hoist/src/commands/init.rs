@@ -1,11 +1,13 @@
 //! `hoist init`: look at a project and write its manifest.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use hoist_schema::Exit;
 use hoist_schema::manifest::MANIFEST_FILE;
-use hoist_schema::{Exit, Manifest};
+use hoist_schema::record::InitRecord;
 use toml::{Table, Value};
 
 use crate::error::CliError;
@@ -45,23 +47,13 @@ pub(crate) fn run(args: &InitArgs, out: &Output) -> Result<Exit, CliError> {
         None => look_at_c(&folder)?,
     };
     let text = manifest(&found);
-    debug_assert!(found.header.is_none() || Manifest::parse(&text).is_ok());
     if args.print {
         out.line(text.trim_end());
         return Ok(Exit::Success);
     }
     let file = folder.join(MANIFEST_FILE);
-    let mut handle =
-        OpenOptions::new().write(true).create_new(true).open(&file).map_err(|error| match error
-            .kind()
-        {
-            std::io::ErrorKind::AlreadyExists => {
-                CliError::new(Exit::No, format!("{} is there already", file.display()))
-                    .hint("move it away first, or look at a fresh one with --print")
-            }
-            _ => CliError::io("write", &file)(error),
-        })?;
-    handle.write_all(text.as_bytes()).map_err(CliError::io("write", &file))?;
+    write_new(&file, &text)?;
+    out.record(&InitRecord { wrote: file.display().to_string() });
     out.line(format!("wrote {}", file.display()));
     if found.toolchain == "cargo" && !folder.join("Cargo.lock").is_file() {
         Output::warn("there is no Cargo.lock, which pins what is built: `cargo generate-lockfile`");
@@ -70,6 +62,25 @@ pub(crate) fn run(args: &InitArgs, out: &Output) -> Result<Exit, CliError> {
         Output::warn("no C header was found: say in hoist.toml what the library promises");
     }
     Ok(Exit::Success)
+}
+
+/// Writes a file that must not be there yet: all of it, or nothing.
+fn write_new(file: &Path, text: &str) -> Result<(), CliError> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let mut fresh = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(CliError::io("write to", folder))?;
+    fresh.write_all(text.as_bytes()).map_err(CliError::io("write", file))?;
+    fresh.as_file().sync_all().map_err(CliError::io("write", file))?;
+    match fresh.persist_noclobber(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(CliError::new(Exit::No, format!("{} is there already", file.display()))
+                .hint("move it away first, or look at a fresh one with --print"))
+        }
+        Err(error) => Err(CliError::io("write", file)(error.error)),
+    }
 }
 
 fn look_at_cargo(folder: &Path) -> Result<Option<Found>, CliError> {
@@ -100,7 +111,9 @@ fn look_at_cargo(folder: &Path) -> Result<Option<Found>, CliError> {
     sources.extend(header.clone());
     Ok(Some(Found {
         toolchain: "cargo",
-        version: text_at("package", "version").unwrap_or_else(|| "0.1.0".to_owned()),
+        version: text_at("package", "version")
+            .or_else(|| workspace_version(folder))
+            .unwrap_or_else(|| "0.1.0".to_owned()),
         name,
         sources,
         library,
@@ -125,7 +138,7 @@ fn look_at_c(folder: &Path) -> Result<Found, CliError> {
         return Err(CliError::new(Exit::No, message)
             .hint("write hoist.toml by hand; `hoist schema` tells what it takes"));
     };
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("library").to_owned();
+    let name = package_name(folder);
     let library = name.replace('-', "_");
     let header = find_header(folder, &library);
     let prefix = if sub == "." { String::new() } else { format!("{sub}/") };
@@ -133,6 +146,25 @@ fn look_at_c(folder: &Path) -> Result<Found, CliError> {
     sources.extend(has(sub, "h").then(|| format!("{prefix}*.h")));
     sources.extend(has("include", "h").then(|| "include/*.h".to_owned()));
     Ok(Found { toolchain, version: "0.1.0".to_owned(), name, sources, library, header })
+}
+
+/// The version that a package takes from the workspace around it.
+fn workspace_version(folder: &Path) -> Option<String> {
+    folder.ancestors().find_map(|folder| {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        let cargo: Table = toml::from_str(&text).ok()?;
+        let version = cargo.get("workspace")?.get("package")?.get("version")?;
+        version.as_str().map(str::to_owned)
+    })
+}
+
+/// The folder's name, as far as it can name a store path.
+fn package_name(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "+-._".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(allowed).collect();
+    let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    if name.is_empty() { "library".to_owned() } else { name.to_owned() }
 }
 
 /// The header with the library's name, else the only one there is.
@@ -194,4 +226,17 @@ path = {path}
         toolchain = found.toolchain,
         path = quoted(&format!("lib/lib{}.so", found.library)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_names_a_package_as_far_as_it_can() {
+        assert_eq!(package_name(Path::new("/x/pattern-search")), "pattern-search");
+        assert_eq!(package_name(Path::new("/x/in it")), "in-it");
+        assert_eq!(package_name(Path::new("/x/.hidden_")), "hidden");
+        assert_eq!(package_name(Path::new("/x/\u{e4}")), "library");
+    }
 }
