@@ -59,6 +59,10 @@ pub enum BuildError {
     #[error("the build left no `{expected}`; it left {found}")]
     NoOutput { expected: String, found: String },
 
+    /// A symlink that a build left where hoist reads or writes: it could lead anywhere.
+    #[error("the build left a symlink at `{}`, and hoist follows none of a build", link.display())]
+    LinkInTheWay { link: PathBuf },
+
     /// The sandbox could not be set up.
     #[error("the build could not be started")]
     Sandbox(#[source] SandboxError),
@@ -102,6 +106,10 @@ impl BuildError {
                 "let the command write it below {out}, or name where it lies with `built` in \
                  [[library]]"
             }
+            Self::LinkInTheWay { .. } => {
+                "let the build leave a folder or a file there; `--cold` starts with an empty \
+                 compiler's cache"
+            }
             Self::Sandbox(error) => return error.hint(),
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull => {
@@ -128,7 +136,7 @@ impl BuildError {
             | Self::BadHeader { .. }
             | Self::NoPreset { .. }
             | Self::Unsaid { .. } => Exit::Usage,
-            Self::NoOutput { .. } => Exit::No,
+            Self::NoOutput { .. } | Self::LinkInTheWay { .. } => Exit::No,
             Self::NoDependencies { .. } => Exit::Remote,
             Self::NoCompiler { .. }
             | Self::ToolFailed { .. }

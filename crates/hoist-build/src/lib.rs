@@ -10,6 +10,7 @@
 //! The crate reads the project and the toolchain and writes below the cache folder only.
 
 mod action;
+mod beneath;
 mod build;
 mod cache;
 mod digest;

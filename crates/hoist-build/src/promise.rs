@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use hoist_elf::header::parse_header;
 use hoist_schema::Manifest;
 use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile, AbiFunction, AbiLibrary};
 use hoist_schema::manifest::Library;
+use rustix::fs::Mode;
 
 use crate::BuildError;
+use crate::beneath::create_file;
 use crate::digest::sha256_of;
 
 /// Longest header that is read, in bytes.
@@ -62,23 +65,23 @@ impl Promise {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Io`] when the tree cannot be written.
+    /// [`BuildError::LinkInTheWay`] when the build left a symlink there, [`BuildError::Io`] when the
+    /// tree cannot be written.
     pub fn pack_into(&self, out: &Path) -> Result<(), BuildError> {
         let mut json = serde_json::to_vec_pretty(&self.abi).expect("an ABI file is plain data");
         json.push(b'\n');
-        write(&out.join(ABI_PATH), &json)?;
+        write(out, Path::new(ABI_PATH), &json)?;
         for (header, content) in &self.headers {
             let name = header.rsplit('/').next().unwrap_or(header);
-            write(&out.join("include").join(name), content)?;
+            write(out, &Path::new("include").join(name), content)?;
         }
         Ok(())
     }
 }
 
-fn write(file: &Path, bytes: &[u8]) -> Result<(), BuildError> {
-    let parent = file.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent).map_err(BuildError::io("make the folder", parent))?;
-    fs::write(file, bytes).map_err(BuildError::io("write", file))
+fn write(out: &Path, path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+    let mut file = create_file(out, path, Mode::from_raw_mode(0o644))?;
+    file.write_all(bytes).map_err(BuildError::io("write", &out.join(path)))
 }
 
 fn read_header(project: &Path, header: &str) -> Result<Vec<u8>, BuildError> {

@@ -1,13 +1,15 @@
 //! What a build must leave behind.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use hoist_schema::manifest::Manifest;
+use rustix::fs::Mode;
 
-use super::surroundings::resolve;
-use crate::staging::{collect, files_below};
+use crate::beneath::{create_file, open_file, remove_file};
+use crate::staging::files_below;
 use crate::toolchain::{self, Places};
 use crate::{BuildError, Toolchain};
 
@@ -22,7 +24,7 @@ pub(super) fn make_library_folders(manifest: &Manifest, out: &Path) -> Result<()
 }
 
 /// Removes what an earlier build left in the compiler's cache: one that no longer makes the library
-/// must not ship the old one.
+/// must not ship the old one. All else that `built` names is new in each build, or a source.
 pub(super) fn forget_earlier_outputs(
     manifest: &Manifest,
     toolchain: &Toolchain,
@@ -30,12 +32,8 @@ pub(super) fn forget_earlier_outputs(
 ) -> Result<(), BuildError> {
     for library in &manifest.library {
         let Some(built) = toolchain::built(toolchain.kind, library) else { continue };
-        let file = host.source.join(resolve(&built, host));
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(BuildError::io("remove the earlier", &file)(error));
-            }
-            _ => {}
+        if let Some(path) = built.strip_prefix(IN_CACHE) {
+            remove_file(&host.cache, Path::new(path))?;
         }
     }
     Ok(())
@@ -48,22 +46,46 @@ pub(super) fn collect_libraries(
     host: &Places,
 ) -> Result<(), BuildError> {
     for library in &manifest.library {
-        let packed = host.out.join(&library.path);
-        let built = toolchain::built(toolchain.kind, library)
-            .map(|path| host.source.join(resolve(&path, host)));
-        if packed.is_file() {
-            continue;
+        let packed = host.out.join(&library.path).symlink_metadata();
+        if packed.is_ok_and(|packed| packed.is_file() || packed.is_symlink()) {
+            continue; // where a symlink leads is for the check to say
         }
-        match built {
-            Some(built) if built.is_file() => collect(&built, &packed)?,
-            Some(built) => {
-                let folder = built.parent().unwrap_or(&host.cache);
-                let expected = built.strip_prefix(&host.cache).unwrap_or(&built);
-                return Err(no_output(&expected.display().to_string(), folder));
+        let Some(built) = toolchain::built(toolchain.kind, library) else {
+            return Err(no_output(&library.path, &host.out));
+        };
+        let (root, path) = place_of(&built, host);
+        match open_file(root, path)? {
+            Some(file) => collect(file, &root.join(path), &host.out, &library.path)?,
+            None => {
+                let folder = path.parent().map_or(root.to_owned(), |folder| root.join(folder));
+                return Err(no_output(&path.display().to_string(), &folder));
             }
-            None => return Err(no_output(&library.path, &host.out)),
         }
     }
+    Ok(())
+}
+
+/// How `built` begins when it names a file of the compiler's cache.
+const IN_CACHE: &str = "{cache}/";
+
+/// The folder that a `built` path starts in, and the path beneath it.
+fn place_of<'b>(built: &'b str, host: &'b Places) -> (&'b Path, &'b Path) {
+    let (root, path) = if let Some(path) = built.strip_prefix(IN_CACHE) {
+        (&host.cache, path)
+    } else if let Some(path) = built.strip_prefix("{out}/") {
+        (&host.out, path)
+    } else {
+        (&host.source, built)
+    };
+    (root, Path::new(path))
+}
+
+/// Copies what a build left to its place in the artifact.
+fn collect(mut built: File, from: &Path, out: &Path, path: &str) -> Result<(), BuildError> {
+    let cannot_copy = |error| BuildError::io("copy the library", from)(error);
+    let mode = built.metadata().map_err(cannot_copy)?.mode() & 0o777; // set-user-id stays behind
+    let mut packed = create_file(out, Path::new(path), Mode::from_raw_mode(mode))?;
+    io::copy(&mut built, &mut packed).map_err(cannot_copy)?;
     Ok(())
 }
 
