@@ -1,6 +1,6 @@
 //! Where hoist keeps what can be lost: the cache folder and the work folders of running builds.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -51,11 +51,13 @@ impl CacheDirs {
 #[derive(Debug)]
 pub struct WorkDir {
     folder: tempfile::TempDir,
+    /// The folder itself, locked by its owner for as long as it lives.
     _lock: File,
 }
 
-/// Held by the owner of a work folder for as long as it lives.
-const LOCK: &str = ".lock";
+/// How the names of work folders begin, and those of work folders that are kept.
+const OWNED: &str = "build-";
+const KEPT: &str = "failed-";
 
 impl WorkDir {
     /// Makes a work folder and removes those whose owners are gone.
@@ -65,19 +67,18 @@ impl WorkDir {
     /// [`BuildError::Io`] when the cache folder cannot be written.
     pub fn new(dirs: &CacheDirs) -> Result<Self, BuildError> {
         let parent = dirs.folder("work")?;
+        // Between making a folder and locking it, it looks like one whose owner is gone.
+        let turn = dirs.root().join("work.lock");
+        let one_at_a_time = File::create(&turn).map_err(BuildError::io("make the lock", &turn))?;
+        one_at_a_time.lock().map_err(BuildError::io("lock", &turn))?;
         sweep(&parent);
         let folder = tempfile::Builder::new()
-            .prefix("build-")
+            .prefix(OWNED)
             .tempdir_in(&parent)
             .map_err(BuildError::io("make a work folder in", &parent))?;
-        let path = folder.path().join(LOCK);
-        let lock = File::create(&path).map_err(BuildError::io("make the lock", &path))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::Error(source) => BuildError::io("lock", &path)(source),
-            TryLockError::WouldBlock => {
-                BuildError::io("lock", &path)(std::io::ErrorKind::WouldBlock.into())
-            }
-        })?;
+        let path = folder.path();
+        let lock = File::open(path).map_err(BuildError::io("open", path))?;
+        lock.lock().map_err(BuildError::io("lock", path))?;
         Ok(Self { folder, _lock: lock })
     }
 
@@ -101,20 +102,26 @@ impl WorkDir {
     /// Keeps the folder for a look at what went wrong, and returns where it is.
     #[must_use]
     pub fn keep(self) -> PathBuf {
-        let _ = fs::remove_file(self.path().join(LOCK)); // without a lock, no sweep takes it
-        self.folder.keep()
+        let folder = self.folder.keep();
+        let name =
+            folder.file_name().unwrap_or_default().to_string_lossy().replacen(OWNED, KEPT, 1);
+        let kept = folder.with_file_name(name); // which no sweep takes
+        match fs::rename(&folder, &kept) {
+            Ok(()) => kept,
+            Err(_) => folder,
+        }
     }
 }
 
-/// Removes work folders whose lock nobody holds. One without a lock is either being made right
-/// now or kept on purpose, so it stays.
+/// Removes work folders whose owners are gone: nobody holds their locks.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
-        if let Ok(lock) = File::open(entry.path().join(LOCK))
-            && lock.try_lock().is_ok()
+        if entry.file_name().to_string_lossy().starts_with(OWNED)
+            && let Ok(folder) = File::open(entry.path())
+            && folder.try_lock().is_ok()
         {
-            let _ = fs::remove_dir_all(entry.path()); // another sweep may be ahead of this one
+            let _ = fs::remove_dir_all(entry.path()); // what stays is tried again by the next run
         }
     }
 }
@@ -128,8 +135,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dirs = CacheDirs::new(home.path());
         let left_behind = dirs.folder("work").unwrap().join("build-gone");
-        fs::create_dir(&left_behind).unwrap();
-        File::create(left_behind.join(LOCK)).unwrap();
+        fs::create_dir_all(left_behind.join("source")).unwrap();
 
         let alive = WorkDir::new(&dirs).unwrap();
         assert!(!left_behind.exists());
@@ -144,5 +150,22 @@ mod tests {
         let kept = WorkDir::new(&dirs).unwrap().keep();
         drop(WorkDir::new(&dirs).unwrap());
         assert!(kept.exists());
+    }
+
+    #[test]
+    fn folders_that_are_made_at_the_same_time_are_not_swept() {
+        let home = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let dirs = CacheDirs::new(home.path());
+                    for _ in 0..200 {
+                        let work = WorkDir::new(&dirs).unwrap();
+                        assert!(work.path().is_dir());
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(home.path().join("work")).unwrap().count(), 0);
     }
 }
