@@ -16,7 +16,7 @@ use self::outputs::{collect_libraries, forget_earlier_outputs, make_library_fold
 use self::surroundings::{Surroundings, places_inside, write_home};
 use crate::digest::sha256_of;
 use crate::hidden::undeclared;
-use crate::staging::stage;
+use crate::staging::{StagedTimes, book_of, stage};
 use crate::toolchain::{self, Places};
 use crate::{Action, BuildError, CacheDirs, Isolation, Sources, Toolchain, WorkDir};
 
@@ -102,7 +102,8 @@ pub fn build(
         cache,
     };
     let seen = if on_host { host.clone() } else { places_inside(manifest) };
-    stage(request.sources, &host.source)?;
+    let times = StagedTimes::open(book_of(&host.cache));
+    stage(request.sources, &host.source, &times)?;
     write_home(&prepared, &host, &seen)?;
     make_library_folders(manifest, &host.out)?;
     forget_earlier_outputs(manifest, toolchain, &host)?;
