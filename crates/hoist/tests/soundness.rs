@@ -69,3 +69,19 @@ fn an_older_file_put_in_a_source_s_place_is_compiled() {
     hoist.stdout(["ship"]);
     assert_eq!(edition(&hoist), "2");
 }
+
+#[test]
+fn what_a_build_script_read_from_another_environment_is_not_used_again() {
+    let Some(hoist) = rust_project() else { return };
+    let build_rs = "fn main() {\n    println!(\"cargo:rerun-if-changed=build.rs\");\n    \
+                    println!(\"cargo:rustc-cfg=edition{}\", std::env::var(\"EDITION\").unwrap());\n}\n";
+    hoist.write("build.rs", build_rs);
+    hoist.write("src/lib.rs", lib_rs("if cfg!(edition2) { 2 } else { 1 }"));
+    for wanted in ["1", "2"] {
+        let env = format!("[build]\nenv = {{ EDITION = \"{wanted}\" }}");
+        let manifest = MANIFEST.replace("[build]", &env);
+        hoist.write("hoist.toml", manifest.replace("sources = [", "sources = [\"build.rs\", "));
+        hoist.stdout(["ship"]);
+        assert_eq!(edition(&hoist), wanted);
+    }
+}

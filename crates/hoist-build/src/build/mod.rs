@@ -128,20 +128,24 @@ pub fn build(
     Ok(Verdict::Built(Built { out: host.out, outcome }))
 }
 
-/// The folder the compiler keeps its cache in, locked for this build: kept per project and
-/// toolchain, or in the work folder for a cold build.
+/// The folder the compiler keeps its cache in, locked for this build: kept per project, toolchain
+/// and way of running it, or in the work folder for a cold build. Compilers do not notice all of
+/// these by themselves: cargo does not run a build script again that reads another variable.
 fn compiler_cache(request: &Request<'_>) -> Result<(Option<File>, PathBuf), BuildError> {
     if request.cold {
         return Ok((None, request.work.folder("cache")?));
     }
-    let place = format!(
-        "{} {} {:?}",
-        request.sources.project.display(),
-        request.toolchain.digest,
-        request.action.isolation()
+    let build = &request.manifest.build;
+    let place = (
+        request.sources.project.as_os_str().as_encoded_bytes(),
+        &request.toolchain.digest,
+        request.action.isolation(),
+        request.action.command(),
+        (&build.env, &build.system, build.network),
     );
+    let place = serde_json::to_vec(&place).expect("a place is plain data");
     let parent = request.dirs.folder("compiler")?;
-    let name = format!("{}-{}", request.manifest.package.name, &sha256_of(place.as_bytes())[..16]);
+    let name = format!("{}-{}", request.manifest.package.name, &sha256_of(&place)[..16]);
     let folder = parent.join(&name);
     fs::create_dir_all(&folder).map_err(BuildError::io("make the compiler cache", &folder))?;
     let lock_file = parent.join(format!("{name}.lock"));
