@@ -3,7 +3,8 @@
 //!
 //! - [`check_library`] judges one library by a [`Contract`]; it reads nothing but the bytes it is
 //!   given and, through [`Siblings`], the files beside them.
-//! - [`check_file`] and [`check_tree`] do the same for a file and for an unpacked artifact on disk.
+//! - [`check_file`] and [`check_tree`] do the same for a file and for an unpacked artifact on disk,
+//!   [`check_links`] asks that it leads nowhere else.
 //! - [`explain`] gives the page of a rule.
 //!
 //! A finding is an answer; an error means that the check could not look. A message about a symbol
@@ -16,6 +17,7 @@ mod dependencies;
 mod exports;
 mod hardening;
 mod leaks;
+mod links;
 mod loading;
 mod report;
 mod rule;
@@ -29,4 +31,4 @@ pub use contract::{Contract, Target};
 pub use report::Report;
 pub use rule::{Rule, explain, nearest_rule, rules};
 pub use siblings::{NoSiblings, Siblings};
-pub use tree::{Checked, TreeError, check_file, check_tree};
+pub use tree::{Checked, TreeError, check_file, check_links, check_tree};

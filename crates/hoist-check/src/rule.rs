@@ -36,6 +36,7 @@ macro_rules! rules {
 rules! {
     FILE_MISSING "file.missing" Error "the file is not there, or a link to it leads nowhere";
     FILE_NOT_REGULAR "file.not_regular" Error "a pipe, device, socket or folder in a file's place";
+    FILE_LINK_ESCAPES "file.link_escapes" Error "a symlink leads out of the artifact";
     FILE_EMPTY "file.empty" Error "the file has no bytes";
     FILE_NOT_ELF "file.not_elf" Error "the file is not in the ELF format";
     FILE_NOT_DSO "file.not_dso" Error "an ELF file, but not a shared library";

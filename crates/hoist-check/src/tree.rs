@@ -7,12 +7,14 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use hoist_elf::extent_bytes;
-use walkdir::WalkDir;
+use hoist_schema::Finding;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::check::{Candidate, check_library};
 use crate::contract::Contract;
+use crate::links::leads_out;
 use crate::report::{Judge, Report};
-use crate::rule::{FILE_MISSING, FILE_NOT_REGULAR};
+use crate::rule::{FILE_LINK_ESCAPES, FILE_MISSING, FILE_NOT_REGULAR};
 use crate::siblings::{Siblings, normalize};
 
 /// Files up to this size are read whole; of larger ones, what their headers speak of.
@@ -70,7 +72,7 @@ pub fn check_file(path: &Path, contract: &Contract) -> Result<Report, TreeError>
 
 /// Checks every shared library of an unpacked artifact, by path: files named `*.so` or `*.so.*`,
 /// and every file that `contracts` names, relative to `root`. Other libraries are judged by
-/// `others`.
+/// `others`. A promised library is not looked at where it leads out of the artifact.
 ///
 /// # Errors
 ///
@@ -82,15 +84,8 @@ pub fn check_tree(
 ) -> Result<Vec<Checked>, TreeError> {
     let siblings = Folder { root: root.to_owned() };
     let mut paths: BTreeSet<String> = contracts.keys().cloned().collect();
-    let walk = WalkDir::new(root).max_depth(MOST_DEPTH).follow_links(false);
-    for (count, entry) in walk.into_iter().enumerate() {
-        if count == MOST_ENTRIES {
-            return Err(TreeError::TooMany { path: root.to_owned() });
-        }
-        let entry = entry.map_err(|failure| {
-            let path = failure.path().unwrap_or(root).to_owned();
-            TreeError::Read { path, source: failure.into() }
-        })?;
+    for entry in entries(root) {
+        let entry = entry?;
         let is_link_to_file = entry.path_is_symlink() && entry.path().is_file();
         // A link is another name of a file that is checked itself; one to nowhere is a finding.
         if is_library_name(&entry.file_name().to_string_lossy())
@@ -102,11 +97,72 @@ pub fn check_tree(
         }
     }
     let check = |path: String| {
-        let contract = contracts.get(&path).unwrap_or(others);
+        let promised = contracts.get(&path);
+        let contract = promised.unwrap_or(others);
+        if promised.is_some() && leads_out(root, Path::new(&path)) {
+            let mut judge = Judge::new(&path, contract);
+            judge.report(&FILE_LINK_ESCAPES, escape(&root.join(&path)), INSTEAD_OF_ESCAPE);
+            let report = judge.finish(None);
+            return Ok(Checked { path, report });
+        }
         let report = check_at(&root.join(&path), &path, &path, contract, &siblings)?;
         Ok(Checked { path, report })
     };
     paths.into_iter().map(check).collect()
+}
+
+/// Finds every symlink of an unpacked artifact that is absolute or leads out of it: on another
+/// host, there is something else or nothing.
+///
+/// # Errors
+///
+/// As [`check_tree`].
+pub fn check_links(root: &Path) -> Result<Vec<Finding>, TreeError> {
+    let mut findings = Vec::new();
+    for entry in entries(root) {
+        let entry = entry?;
+        if entry.depth() > 0
+            && entry.path_is_symlink()
+            && let Ok(relative) = entry.path().strip_prefix(root)
+            && leads_out(root, relative)
+        {
+            findings.push(Finding {
+                rule: FILE_LINK_ESCAPES.id.to_owned(),
+                severity: FILE_LINK_ESCAPES.severity,
+                file: relative.to_string_lossy().into_owned(),
+                message: escape(entry.path()),
+                fix: INSTEAD_OF_ESCAPE.to_owned(),
+            });
+        }
+    }
+    Ok(findings)
+}
+
+const INSTEAD_OF_ESCAPE: &str =
+    "copy what it leads to into the artifact, and link to that by a relative path";
+
+/// How `path` leads out of its artifact.
+fn escape(path: &Path) -> String {
+    match fs::read_link(path) {
+        Ok(target) => {
+            format!("it is a link to `{}`, which leads out of the artifact", target.display())
+        }
+        Err(_) => "it lies behind a link that leads out of the artifact".to_owned(),
+    }
+}
+
+/// All that lies in an artifact, links as themselves, in no order.
+fn entries(root: &Path) -> impl Iterator<Item = Result<DirEntry, TreeError>> {
+    let walk = WalkDir::new(root).max_depth(MOST_DEPTH).follow_links(false);
+    walk.into_iter().enumerate().map(move |(count, entry)| {
+        if count >= MOST_ENTRIES {
+            return Err(TreeError::TooMany { path: root.to_owned() });
+        }
+        entry.map_err(|failure| {
+            let path = failure.path().unwrap_or(root).to_owned();
+            TreeError::Read { path, source: failure.into() }
+        })
+    })
 }
 
 /// Whether a file is named as shared libraries are: `x.so`, `x.so.1.2`.

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use hoist_check::{Checked, Contract, check_file, check_tree};
+use hoist_check::{Checked, Contract, check_file, check_links, check_tree};
 use hoist_elf::testing::Library;
 use tempfile::TempDir;
 
@@ -117,4 +117,52 @@ fn a_file_is_called_as_it_was_named() {
     let report = check_file(&path, &contract()).unwrap();
     assert!(report.is_accepted(), "{:?}", report.findings);
     assert_eq!(report.findings[0].file, path.to_string_lossy());
+}
+
+#[test]
+fn every_link_that_leads_out_of_the_artifact_is_an_error() {
+    let artifact = artifact();
+    let root = artifact.path();
+    symlink("libcase.so", root.join("lib/libcase.so.1")).unwrap();
+    symlink("/usr/share/doc", root.join("doc")).unwrap();
+    symlink("../../secret", root.join("lib/secret")).unwrap();
+    let findings = check_links(root).unwrap();
+    let mut said: Vec<_> = findings
+        .iter()
+        .map(|found| (found.rule.as_str(), found.file.as_str(), found.message.as_str()))
+        .collect();
+    said.sort_unstable();
+    assert_eq!(
+        said,
+        [
+            (
+                "file.link_escapes",
+                "doc",
+                "it is a link to `/usr/share/doc`, which leads out of the artifact"
+            ),
+            (
+                "file.link_escapes",
+                "lib/secret",
+                "it is a link to `../../secret`, which leads out of the artifact"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_promised_library_must_lie_in_the_artifact() {
+    let artifact = artifact();
+    let root = artifact.path();
+    let outside = tempfile::tempdir().unwrap();
+    write(outside.path(), "libout.so", &Library::new().build());
+    symlink(outside.path().join("libout.so"), root.join("lib/libout.so")).unwrap();
+    symlink(outside.path(), root.join("other")).unwrap();
+    symlink("libcase.so", root.join("lib/libin.so")).unwrap();
+    let promised = ["lib/libout.so", "other/libout.so", "lib/libin.so"];
+    let contracts = promised.map(|path| (path.to_owned(), contract())).into();
+    let checked = check_tree(root, &contracts, &contract()).unwrap();
+    let rules = rules_by_path(&checked);
+    assert!(rules.contains(&("lib/libout.so", vec!["file.link_escapes"])), "{rules:?}");
+    assert!(rules.contains(&("other/libout.so", vec!["file.link_escapes"])), "{rules:?}");
+    assert!(rules.contains(&("lib/libin.so", vec![])), "{rules:?}");
 }
