@@ -2,11 +2,12 @@
 //! read them.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Component, Path};
 
-use hoist_check::{Checked, Contract, Target, TreeError, check_tree};
-use hoist_schema::abi::{ABI_PATH, AbiFile};
+use hoist_check::{Checked, Contract, Target, TreeError, check_links, check_tree};
+use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile};
 use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
 
@@ -46,6 +47,18 @@ impl Findings {
             size_bytes,
         });
         self.findings.extend(report.findings.iter().cloned());
+    }
+
+    /// Adds the links of the artifact at `tree` that lead out of it; those of promised libraries
+    /// are found with them.
+    fn add_links(
+        &mut self,
+        tree: &Path,
+        contracts: &BTreeMap<String, Contract>,
+    ) -> Result<(), CliError> {
+        let links = check_links(tree)?;
+        self.findings.extend(links.into_iter().filter(|link| !contracts.contains_key(&link.file)));
+        Ok(())
     }
 
     /// The severity of the worst finding.
@@ -107,26 +120,93 @@ pub(crate) fn check_artifact(
     tree: &Path,
 ) -> Result<Findings, CliError> {
     let contracts = project_contracts(project, settings);
-    check_with(tree, &contracts, &Contract::new(Target::HOST))
+    let mut findings = check_with(tree, &contracts, &Contract::new(Target::HOST))?;
+    findings.add_links(tree, &contracts)?;
+    Ok(findings)
 }
 
-/// Checks a folder: by its packed ABI file where it has one, and every other library in it as one
-/// without promises.
-pub(crate) fn check_folder(folder: &Path) -> Result<Findings, CliError> {
-    let file = folder.join(ABI_PATH);
-    let contracts = match fs::metadata(&file) {
-        Ok(metadata) if metadata.len() <= MAX_ABI_BYTES => {
-            let bytes = fs::read(&file).map_err(CliError::io("read", &file))?;
-            let abi: AbiFile = serde_json::from_slice(&bytes).map_err(|error| {
-                let message = format!("{} is not an ABI file: {error}", file.display());
-                CliError::new(Exit::No, message).hint("ship the package again")
-            })?;
-            let target = Target::of_system(&abi.system).unwrap_or(Target::HOST);
-            promised_contracts(&abi, target, ABI_PATH)
-        }
-        _ => BTreeMap::new(),
+/// Checks a folder: an artifact by the ABI file packed in it, and every other library as one
+/// without promises. Each must export `exports` as well.
+pub(crate) fn check_folder(folder: &Path, exports: &[String]) -> Result<Findings, CliError> {
+    let others = Contract {
+        exports: exports.to_owned(),
+        promised_by: "--export".to_owned(),
+        ..Contract::new(Target::HOST)
     };
-    check_with(folder, &contracts, &Contract::new(Target::HOST))
+    let Some(abi) = packed_abi(folder)? else {
+        return check_with(folder, &BTreeMap::new(), &others);
+    };
+    let target = Target::of_system(&abi.system).unwrap_or(Target::HOST);
+    let mut contracts = promised_contracts(&abi, target, ABI_PATH);
+    for contract in contracts.values_mut() {
+        let asked = exports.iter().filter(|name| !contract.exports.contains(name));
+        let asked: Vec<String> = asked.cloned().collect();
+        if !asked.is_empty() {
+            contract.promised_by.push_str(" or --export");
+        }
+        contract.exports.extend(asked);
+    }
+    let mut findings = check_with(folder, &contracts, &others)?;
+    findings.add_links(folder, &contracts)?;
+    Ok(findings)
+}
+
+/// The ABI file of the artifact at `folder`; `None` for a folder without one.
+fn packed_abi(folder: &Path) -> Result<Option<AbiFile>, CliError> {
+    let file = folder.join(ABI_PATH);
+    let refuse = |why: &str| {
+        let message = format!("{} is not an ABI file: {why}", file.display());
+        CliError::new(Exit::No, message).hint("ship the package again")
+    };
+    match file.symlink_metadata() {
+        Ok(_) => {}
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(CliError::io("read", &file)(error)),
+    }
+    let target = file.canonicalize().map_err(CliError::io("read", &file))?;
+    let inside = folder.canonicalize().map_err(CliError::io("read", folder))?;
+    if !target.starts_with(inside) || !target.is_file() {
+        return Err(refuse("it is no regular file of this folder"));
+    }
+    let mut bytes = Vec::new();
+    File::open(&target)
+        .and_then(|opened| opened.take(MAX_ABI_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(CliError::io("read", &file))?;
+    if bytes.len() as u64 > MAX_ABI_BYTES {
+        return Err(refuse(&format!("it has more than {MAX_ABI_BYTES} bytes")));
+    }
+    let edition: Edition =
+        serde_json::from_slice(&bytes).map_err(|error| refuse(&error.to_string()))?;
+    if edition.edition != ABI_EDITION {
+        let message = format!(
+            "{} is of edition {}, and this hoist reads edition {ABI_EDITION}",
+            file.display(),
+            edition.edition
+        );
+        return Err(CliError::new(Exit::No, message).hint("use the hoist that packed it"));
+    }
+    let abi: AbiFile =
+        serde_json::from_slice(&bytes).map_err(|error| refuse(&error.to_string()))?;
+    let leaves = |path: &str| {
+        path.is_empty()
+            || !Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+    };
+    match abi.libraries.iter().find(|library| leaves(&library.path)) {
+        Some(library) => {
+            Err(refuse(&format!("its library `{}` lies outside the artifact", library.path)))
+        }
+        None => Ok(Some(abi)),
+    }
+}
+
+/// What every edition of the ABI file begins with.
+#[derive(serde::Deserialize)]
+struct Edition {
+    edition: u32,
 }
 
 fn check_with(
@@ -136,7 +216,7 @@ fn check_with(
 ) -> Result<Findings, CliError> {
     let mut findings = Findings::default();
     for Checked { path, report } in check_tree(folder, contracts, others)? {
-        let promised = contracts.get(&path).map_or(&[][..], |contract| &contract.exports);
+        let promised = &contracts.get(&path).unwrap_or(others).exports;
         let size = fs::metadata(folder.join(&path)).map_or(0, |metadata| metadata.len());
         findings.add(&path, &report, promised, size);
     }

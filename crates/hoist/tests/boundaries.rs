@@ -124,3 +124,75 @@ fn a_library_that_is_not_there_is_called_as_the_manifest_does() {
     let said = refused(&hoist, &["ship"], 1, "left no `build/libadder.so`");
     assert!(!said.contains("/work/build-"), "{said}");
 }
+
+#[test]
+fn a_link_out_of_the_artifact_never_lands() {
+    let to_library = COMPILE.replace("adder.c", "adder.c; mv $HOIST_OUT/lib/libadder.so /cache/x");
+    for (link, file) in [
+        ("ln -s /usr/share/doc $HOIST_OUT/doc", "doc"),
+        ("ln -s ../../secret $HOIST_OUT/lib/secret", "lib/secret"),
+        ("ln -s /cache/x $HOIST_OUT/lib/libadder.so", "lib/libadder.so"),
+    ] {
+        let compile = if file == "lib/libadder.so" { &*to_library } else { COMPILE };
+        let Some(hoist) = project(&format!("{compile}; {link}"), "") else { return };
+        let said = refused(&hoist, &["ship"], 1, &format!("error[file.link_escapes] {file}: "));
+        assert_eq!(said.matches("error[").count(), 1, "{said}");
+        assert!(said.contains("nothing was stored"), "{said}");
+    }
+}
+
+#[test]
+fn a_promised_library_may_be_a_link_to_another_of_the_artifact() {
+    let script = COMPILE.replace("libadder.so", "libadder.so.1")
+        + "; ln -s libadder.so.1 $HOIST_OUT/lib/libadder.so";
+    let Some(hoist) = project(&script, "") else { return };
+    hoist.stdout(["ship"]);
+}
+
+/// The artifact of the project, which `change` makes into another.
+fn shipped() -> Option<(Hoist, PathBuf)> {
+    let hoist = project(COMPILE, "")?;
+    hoist.stdout(["ship"]);
+    let store_path = hoist.stdout(["store", "ls", "--json"]);
+    let start = store_path.find("/nix/store/").expect("a store path is listed");
+    let end = store_path[start..].find('"').expect("it is a JSON text") + start;
+    let artifact = hoist.root().join(&store_path[start + 1..end]);
+    let copy = hoist.dir().join("artifact");
+    let copied = std::process::Command::new("cp").arg("-r").arg(&artifact).arg(&copy).status();
+    assert!(copied.expect("cp starts").success());
+    let made_writable = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(&copy).status();
+    assert!(made_writable.expect("chmod starts").success());
+    Some((hoist, copy))
+}
+
+#[test]
+fn an_exported_name_is_asked_of_every_library_of_a_folder() {
+    let Some((hoist, artifact)) = shipped() else { return };
+    let artifact = artifact.to_str().unwrap();
+    hoist.stdout(["check", "--export", "add", artifact]);
+    refused(&hoist, &["check", "--export", "other", artifact], 1, "`other` is promised by");
+    fs::remove_file(format!("{artifact}/share/hoist/abi.json")).unwrap();
+    hoist.stdout(["check", "--export", "add", artifact]);
+    refused(&hoist, &["check", "--export", "other", artifact], 1, "promised by --export");
+}
+
+#[test]
+fn an_abi_file_that_cannot_be_believed_is_no_folder_without_promises() {
+    let Some((hoist, artifact)) = shipped() else { return };
+    let file = artifact.join("share/hoist/abi.json");
+    let good = fs::read_to_string(&file).unwrap();
+    let check = |content: &str, said: &str| {
+        fs::write(&file, content).unwrap();
+        refused(&hoist, &["check", artifact.to_str().unwrap()], 1, said);
+    };
+    check(&good.replace("\"edition\": 1", "\"edition\": 2"), "is of edition 2");
+    for path in ["../../etc/passwd", "/etc/passwd", ""] {
+        let said = format!("its library `{path}` lies outside the artifact");
+        check(&good.replace("lib/libadder.so", path), &said);
+    }
+    check(&" ".repeat((16 << 20) + 1), "it has more than 16777216 bytes");
+    check("{", "is not an ABI file");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &file).unwrap();
+    refused(&hoist, &["check", artifact.to_str().unwrap()], 1, "no regular file of this folder");
+}

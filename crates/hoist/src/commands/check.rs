@@ -26,7 +26,7 @@ pub(crate) struct CheckArgs {
     /// Files, folders or store paths
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// A function that every file named must export; may be given again
+    /// A function that every library must export; may be given again
     #[arg(long, value_name = "NAME")]
     export: Vec<String>,
     /// Show what is only worth knowing as well
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
         let there = in_store(path, settings).unwrap_or_else(|| path.clone());
         if there.is_dir() {
             let progress = out.progress(format!("checking {}", there.display()));
-            let found = check_folder(&there)?;
+            let found = check_folder(&there, &args.export)?;
             drop(progress);
             findings.libraries.extend(found.libraries);
             findings.findings.extend(found.findings);
