@@ -23,6 +23,10 @@ pub enum BuildError {
     #[error("the source {} is {found}, not a regular file", path.display())]
     NotAFile { path: PathBuf, found: &'static str },
 
+    /// A source whose name no manifest could tell.
+    #[error("the name of the source {} is not UTF-8", path.display())]
+    NotUtf8 { path: PathBuf },
+
     /// A header that the manifest names is not there.
     #[error("the header {} cannot be read", path.display())]
     NoHeader { path: PathBuf, source: io::Error },
@@ -32,8 +36,15 @@ pub enum BuildError {
     BadHeader { path: String, reason: String },
 
     /// The compiler is not installed.
-    #[error("no `{program}` on PATH, which toolchain `{toolchain}` needs")]
-    NoCompiler { program: String, toolchain: &'static str },
+    #[error("no `{program}` on {searched}, which toolchain `{toolchain}` needs")]
+    NoCompiler {
+        program: String,
+        toolchain: &'static str,
+        /// Which search path, in words.
+        searched: String,
+        /// Where it is, when builds do not see it there.
+        unseen: Option<PathBuf>,
+    },
 
     /// The toolchain has no preset in this version.
     #[error("toolchain `{toolchain}` has no preset in this version of hoist")]
@@ -91,9 +102,17 @@ impl BuildError {
                 "correct [build] sources in hoist.toml"
             }
             Self::NotAFile { .. } => "leave it out of [build] sources",
+            Self::NotUtf8 { .. } => "rename it, or leave it out of [build] sources",
             Self::NoHeader { .. } => "correct `header` in [[library]] of hoist.toml",
             Self::BadHeader { .. } => {
                 "keep to plain C declarations, or name the exports with `exports = [\"…\"]`"
+            }
+            Self::NoCompiler { unseen: Some(unseen), .. } => {
+                return Some(format!(
+                    "builds do not see {}; name the folder above its `bin` with `system` in \
+                     [build], if that holds nothing but the compiler",
+                    unseen.display()
+                ));
             }
             Self::NoCompiler { program, .. } => return Some(install_hint(program)),
             Self::NoPreset { .. } => "use `toolchain = \"custom\"` with `command` and `system`",
@@ -132,6 +151,7 @@ impl BuildError {
             Self::NoSuchSource { .. }
             | Self::BadGlob { .. }
             | Self::NotAFile { .. }
+            | Self::NotUtf8 { .. }
             | Self::NoHeader { .. }
             | Self::BadHeader { .. }
             | Self::NoPreset { .. }
