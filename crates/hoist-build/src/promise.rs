@@ -2,8 +2,8 @@
 //! that is packed with the artifact and as the exports that the check asks for.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use hoist_elf::header::parse_header;
@@ -84,15 +84,26 @@ fn write(out: &Path, path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     file.write_all(bytes).map_err(BuildError::io("write", &out.join(path)))
 }
 
+/// Reads a header; a symlink counts as the file it leads to, as long as that lies in the project.
 fn read_header(project: &Path, header: &str) -> Result<Vec<u8>, BuildError> {
     let file = project.join(header);
-    let metadata = fs::metadata(&file)
-        .map_err(|source| BuildError::NoHeader { path: file.clone(), source })?;
-    if metadata.len() > MAX_HEADER_BYTES {
-        let reason = format!("it has {} bytes, more than a header may have", metadata.len());
+    let no_header = |source| BuildError::NoHeader { path: file.clone(), source };
+    let target = file.canonicalize().map_err(no_header)?;
+    if !target.starts_with(project.canonicalize().map_err(no_header)?) {
+        return Err(no_header(io::Error::other("it is a link that leaves the project")));
+    }
+    if !target.is_file() {
+        return Err(no_header(io::Error::other("it is no regular file"))); // a pipe waits for ever
+    }
+    let mut content = Vec::new();
+    File::open(&target)
+        .and_then(|opened| opened.take(MAX_HEADER_BYTES + 1).read_to_end(&mut content))
+        .map_err(no_header)?;
+    if content.len() as u64 > MAX_HEADER_BYTES {
+        let reason = format!("it has more than {MAX_HEADER_BYTES} bytes");
         return Err(BuildError::BadHeader { path: header.to_owned(), reason });
     }
-    fs::read(&file).map_err(|source| BuildError::NoHeader { path: file, source })
+    Ok(content)
 }
 
 fn promised(
@@ -125,6 +136,9 @@ fn promised(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::error::Error;
+    use std::fs;
+    use std::os::unix::fs::symlink;
 
     const MANIFEST: &str = r#"
 [package]
@@ -166,6 +180,36 @@ exports = ["adder_version", "add"]
     fn a_header_that_cannot_be_understood_is_named() {
         let refusal = read("int add(int a, ;").unwrap_err();
         assert!(refusal.to_string().contains("adder.h"), "{refusal}");
+    }
+
+    #[test]
+    fn a_header_may_be_a_link_inside_the_project_and_no_other() {
+        let home = tempfile::tempdir().unwrap();
+        let project = home.path().join("project");
+        fs::create_dir_all(project.join("inc")).unwrap();
+        fs::write(home.path().join("adder.h"), "int add(int a, int b);").unwrap();
+        fs::write(project.join("inc/adder.h"), "int add(int a, int b);").unwrap();
+        let manifest = Manifest::parse(MANIFEST).unwrap();
+        let read = |target: &str| {
+            let _ = fs::remove_file(project.join("adder.h"));
+            symlink(target, project.join("adder.h")).unwrap();
+            Promise::read(&project, &manifest, "x86_64-linux")
+        };
+        assert!(read("inc/adder.h").is_ok());
+        for (target, why) in [
+            ("../adder.h", "it is a link that leaves the project"),
+            ("/dev/zero", "it is a link that leaves the project"),
+            ("inc", "it is no regular file"),
+        ] {
+            let refusal = read(target).unwrap_err();
+            assert_eq!(refusal.source().unwrap().to_string(), why, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_too_long_is_refused() {
+        let refusal = read(&" ".repeat((4 << 20) + 1)).unwrap_err();
+        assert!(refusal.to_string().contains("more than 4194304 bytes"), "{refusal}");
     }
 
     #[test]
