@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::unknown::unknown_keys;
-use super::{Manifest, ManifestError, Problem};
+use super::{Library, Manifest, ManifestError, Problem};
 
 /// Longest package name or version, in bytes, so that a store path's name fits (211 in Nix).
 const MAX_NAME_BYTES: usize = 100;
@@ -43,7 +44,9 @@ impl Manifest {
         if judge.problems.is_empty() {
             Ok(manifest)
         } else {
-            Err(ManifestError { problems: judge.problems })
+            let mut problems = judge.problems;
+            problems.sort_by_key(|problem| (problem.line, problem.column));
+            Err(ManifestError { problems })
         }
     }
 }
@@ -70,20 +73,31 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Reports a problem with the value at `path`: keys, and from 0 the places in lists.
     fn report(&mut self, path: &[&str], message: impl Into<String>, hint: &str) {
         let span = place(self.document, path);
         self.problems.push(Problem::new(self.text, span, message, hint));
     }
 
     fn package(&mut self, manifest: &Manifest) {
-        for (key, value) in
-            [("name", &manifest.package.name), ("version", &manifest.package.version)]
-        {
+        let package = &manifest.package;
+        for (key, value) in [("name", &package.name), ("version", &package.version)] {
             if !is_store_name(value) {
                 let message = format!("`{value}` cannot be part of a store path's name");
                 let hint = "use up to 100 letters, digits and `+-._?=`, first a letter or a digit";
                 self.report(&["package", key], message, hint);
             }
+        }
+        if package.version.strip_suffix(".drv").is_some() {
+            let message = format!(
+                "`{}` ends with `.drv`, which Nix keeps for derivations",
+                package.store_name()
+            );
+            self.report(&["package", "version"], message, "end the version otherwise");
+        }
+        if let Some(why) = no_profile_name(&package.name) {
+            let message = format!("`{}` cannot name a profile: {why}", package.name);
+            self.report(&["package", "name"], message, "choose another name");
         }
     }
 
@@ -93,20 +107,31 @@ impl Judge<'_> {
             let message = "`sources` is empty, so the build would see no file";
             self.report(&["build", "sources"], message, "name at least one glob, as `src/**/*.c`");
         }
-        for glob in &build.sources {
+        for (index, glob) in build.sources.iter().enumerate() {
             if !is_inside(glob) {
                 let message = format!("the source glob `{glob}` leaves the project folder");
                 let hint = "write it relative to hoist.toml, without `..`";
-                self.report(&["build", "sources"], message, hint);
+                self.report(&["build", "sources", &index.to_string()], message, hint);
             }
         }
         if build.command.as_ref().is_some_and(Vec::is_empty) {
             self.report(&["build", "command"], "`command` is empty", "name a program first");
         }
-        for folder in &build.system {
+        for (name, value) in &build.env {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                let message = format!("{name:?} cannot name an environment variable");
+                let hint = "use letters, digits and `_`; `=` ends a name";
+                self.report(&["build", "env", name], message, hint);
+            } else if value.contains('\0') {
+                let message = format!("the value of the variable `{name}` has a NUL in it");
+                self.report(&["build", "env", name], message, "leave the `\\u0000` out");
+            }
+        }
+        for (index, folder) in build.system.iter().enumerate() {
             if !folder.starts_with('/') {
                 let message = format!("the system folder `{folder}` is not absolute");
-                self.report(&["build", "system"], message, "write it from `/` on");
+                let path = ["build", "system", &index.to_string()];
+                self.report(&path, message, "write it from `/` on");
             }
         }
     }
@@ -118,30 +143,46 @@ impl Judge<'_> {
             self.report(&["package"], message, hint);
         }
         for (index, library) in manifest.library.iter().enumerate() {
-            if !is_inside(&library.path) {
-                let message = format!("the library path `{}` leaves the artifact", library.path);
-                let hint = "write it relative to the artifact, as `lib/libNAME.so`";
-                self.report(&["library", "path"], message, hint);
-            }
-            if manifest.library[..index].iter().any(|earlier| earlier.path == library.path) {
-                let message = format!("the library `{}` is named twice", library.path);
-                self.report(&["library", "path"], message, "keep one of the two");
-            }
-            let built = library.built.as_deref().unwrap_or("built");
-            if !is_inside(built.strip_prefix("{cache}/").unwrap_or(built)) {
-                let message = format!("`built` names `{built}`, which leaves the build");
-                let hint = "write it relative to the sources, or as `{cache}/…`";
-                self.report(&["library", "built"], message, hint);
-            }
-            if library.header.as_ref().is_some_and(|header| !is_inside(header)) {
+            self.library(index, library, &manifest.library[..index]);
+        }
+    }
+
+    fn library(&mut self, index: usize, library: &Library, earlier: &[Library]) {
+        let index = index.to_string();
+        let at = |key| ["library", index.as_str(), key];
+        if !is_inside(&library.path) {
+            let message = format!("the library path `{}` leaves the artifact", library.path);
+            let hint = "write it relative to the artifact, as `lib/libNAME.so`";
+            self.report(&at("path"), message, hint);
+        }
+        if earlier.iter().any(|earlier| earlier.path == library.path) {
+            let message = format!("the library `{}` is named twice", library.path);
+            self.report(&at("path"), message, "keep one of the two");
+        }
+        let built = library.built.as_deref().unwrap_or("built");
+        if !is_inside(built.strip_prefix("{cache}/").unwrap_or(built)) {
+            let message = format!("`built` names `{built}`, which leaves the build");
+            let hint = "write it relative to the sources, or as `{cache}/…`";
+            self.report(&at("built"), message, hint);
+        }
+        if let Some(header) = &library.header {
+            let packed = |header: &str| header.rsplit('/').next().map(str::to_owned);
+            let other = earlier.iter().filter_map(|earlier| earlier.header.as_ref());
+            let mut other = other.filter(|other| *other != header);
+            if !is_inside(header) {
                 let message = "the header leaves the project folder";
-                self.report(&["library", "header"], message, "write it relative to hoist.toml");
+                self.report(&at("header"), message, "write it relative to hoist.toml");
+            } else if let Some(other) = other.find(|other| packed(other) == packed(header)) {
+                let message = format!(
+                    "`{header}` and `{other}` would be one file in the artifact's `include`"
+                );
+                self.report(&at("header"), message, "rename one of the two headers");
             }
-            if library.header.is_none() && library.exports.is_empty() {
-                let message = format!("the library `{}` promises nothing", library.path);
-                let hint = "add `header = \"include/NAME.h\"` or `exports = [\"function\"]`";
-                self.report(&["library", "path"], message, hint);
-            }
+        }
+        if library.header.is_none() && library.exports.is_empty() {
+            let message = format!("the library `{}` promises nothing", library.path);
+            let hint = "add `header = \"include/NAME.h\"` or `exports = [\"function\"]`";
+            self.report(&at("path"), message, hint);
         }
     }
 
@@ -170,22 +211,23 @@ impl Judge<'_> {
 }
 
 /// The bytes of the deepest value along `path` that the document holds.
-fn place(table: &DeTable<'_>, path: &[&str]) -> Range<usize> {
-    let mut span = 0..0;
-    let mut table = table;
-    for name in path {
-        let Some((_, value)) = table.iter().find(|(key, _)| key.get_ref() == name) else { break };
-        span = value.span();
-        let first = match value.get_ref() {
-            DeValue::Array(items) => items.iter().next().map_or(value, |first| first),
-            _ => value,
+fn place(document: &DeTable<'_>, path: &[&str]) -> Range<usize> {
+    let Some((first, rest)) = path.split_first() else { return 0..0 };
+    let Some(mut value) = value_of(document, first) else { return 0..0 };
+    for step in rest {
+        let inner = match value.get_ref() {
+            DeValue::Table(table) => value_of(table, step),
+            DeValue::Array(items) => step.parse().ok().and_then(|index: usize| items.get(index)),
+            _ => None,
         };
-        match first.get_ref() {
-            DeValue::Table(inner) => table = inner,
-            _ => break,
-        }
+        let Some(inner) = inner else { break };
+        value = inner;
     }
-    span
+    value.span()
+}
+
+fn value_of<'t, 'd>(table: &'t DeTable<'d>, key: &str) -> Option<&'t Spanned<DeValue<'d>>> {
+    table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
 }
 
 /// Whether Nix allows it in a store path's name, as the start of one.
@@ -194,6 +236,19 @@ fn is_store_name(name: &str) -> bool {
     name.len() <= MAX_NAME_BYTES
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(allowed)
+}
+
+/// Why Nix's profiles folder, or a generation in it, has that file already; `None` for a name that
+/// a profile can have. Source: the names that `nix-env` gives to generations and their locks.
+fn no_profile_name(name: &str) -> Option<&'static str> {
+    let generation = name.strip_suffix("-link").and_then(|rest| rest.rsplit_once('-'));
+    if name.strip_suffix(".lock").is_some() || name == "per-user" {
+        Some("Nix has that file for itself")
+    } else if generation.is_some_and(|(_, number)| number.parse::<u64>().is_ok()) {
+        Some("it ends like a generation")
+    } else {
+        None
+    }
 }
 
 /// Whether a relative path or glob stays where it starts.
@@ -289,6 +344,66 @@ header = "include/pattern_search.h"
         for name in [".hidden", "a b", "ä", "a/b", "", "-x"] {
             let problems = refused(&GOOD.replace("pattern-search\"", &format!("{name}\"")));
             assert_eq!(problems[0].line, 3, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_would_fail_after_the_build_are_refused_before_it() {
+        for name in ["per-user", "x.lock", "x-1-link"] {
+            let problems = refused(&GOOD.replace("pattern-search\"", &format!("{name}\"")));
+            assert_eq!((problems.len(), problems[0].line), (1, 3), "{name}");
+            assert!(problems[0].message.contains("cannot name a profile"), "{name}");
+        }
+        let problems = refused(&GOOD.replace("0.1.0", "1.drv"));
+        assert_eq!((problems.len(), problems[0].line, problems[0].column), (1, 4, 11));
+        assert!(problems[0].message.contains("which Nix keeps for derivations"));
+        for (name, version) in [("x.drv", "1"), ("x-link", "1"), ("x-y-link", "1.lock")] {
+            let text = GOOD.replace("pattern-search\"", &format!("{name}\""));
+            Manifest::parse(&text.replace("0.1.0", version)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_later_library_is_shown_there() {
+        let text = format!("{GOOD}\n[[library]]\npath = \"../x.so\"\nexports = [\"x\"]\n");
+        let problems = refused(&text);
+        assert_eq!((problems[0].line, problems[0].column), (15, 8));
+        assert_eq!(problems[0].excerpt, "path = \"../x.so\"");
+        let text = text.replace("path = \"../x.so\"\nexports", "exports");
+        assert!(refused(&text)[0].line >= 14, "a key that is missing in the second");
+    }
+
+    #[test]
+    fn problems_come_in_the_files_order() {
+        let text = format!("[bench]\ncommand = []\n{GOOD}")
+            .replace("\"src/**/*.rs\"", "\"src\", \"../x\"")
+            .replace("0.1.0", "a b");
+        let places: Vec<_> =
+            refused(&text).iter().map(|found| (found.line, found.column)).collect();
+        assert_eq!(places, [(2, 11), (6, 11), (10, 19)]);
+    }
+
+    #[test]
+    fn two_headers_of_one_name_are_refused_and_one_header_of_two_libraries_is_not() {
+        let second = "[[library]]\npath = \"lib/other.so\"\nheader = \"HEADER\"\n";
+        let with = |header| format!("{GOOD}{}", second.replace("HEADER", header));
+        Manifest::parse(&with("include/pattern_search.h")).unwrap();
+        let problems = refused(&with("other/pattern_search.h"));
+        assert_eq!((problems[0].line, problems[0].column), (15, 10));
+        assert_eq!(
+            problems[0].message,
+            "`other/pattern_search.h` and `include/pattern_search.h` would be one file in the \
+             artifact's `include`"
+        );
+    }
+
+    #[test]
+    fn a_variable_that_no_environment_can_hold_is_refused() {
+        for env in ["\"A=B\" = \"x\"", "\"\" = \"x\"", "\"A\\u0000\" = \"x\"", "A = \"\\u0000\""] {
+            let build = format!("toolchain = \"cargo\"\nenv = {{ {env} }}");
+            let problems = refused(&GOOD.replace("toolchain = \"cargo\"", &build));
+            assert_eq!((problems.len(), problems[0].line), (1, 8), "{env}");
+            assert!(!problems[0].message.contains('\0'), "{env}");
         }
     }
 
