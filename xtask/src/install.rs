@@ -121,6 +121,9 @@ impl Installer<'_> {
             let args = ["install", "--yes", "--no-install-recommends", package];
             self.attempt(&what, &mut apt(&args));
         }
+        for package in missing_packages(|program| self.has(program)) {
+            self.failures.push(format!("{package}: a program of it is still not on PATH"));
+        }
     }
 
     /// Whether this Python can make a virtual environment with pip in it.
@@ -152,11 +155,14 @@ impl Installer<'_> {
         }
     }
 
+    /// Without optimisation, which would take several times as long and save nothing: it waits for
+    /// tests.
     fn nextest(&mut self) {
         if !self.has("cargo-nextest") {
             let what = "cargo-nextest (takes minutes to compile)";
-            let args = ["install", "--quiet", "--locked", "cargo-nextest", "--root"];
-            self.attempt(what, cargo(&args).arg(self.own));
+            let args = ["install", "--quiet", "--debug", "--locked", "cargo-nextest", "--root"];
+            let mut install = cargo(&args);
+            self.attempt(what, install.arg(self.own).env("CARGO_PROFILE_DEV_DEBUG", "false"));
         }
     }
 }
