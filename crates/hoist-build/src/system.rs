@@ -23,6 +23,9 @@ const FILES: [&str; 1] = ["/etc/ld.so.cache"];
 /// Top-level names that are links into `/usr` on merged systems and folders on others.
 const TOP_LEVEL: [&str; 5] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64"];
 
+/// Where every build's programs lie, after the toolchain's own folders: the end of its `PATH`.
+pub(crate) const PATH: [&str; 2] = ["/usr/bin", "/bin"];
+
 /// What of the system is mounted and what is linked.
 #[derive(Debug, Default)]
 pub(crate) struct System {

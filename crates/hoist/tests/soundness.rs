@@ -2,9 +2,12 @@
 //! the one that was identified, or under the key of another action.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use hoist_testkit::{Hoist, tool};
+use hoist_testkit::{ADDER_MANIFEST, Hoist, Run, tool};
+use serde_json::Value;
 
 const CARGO_TOML: &str = r#"
 [package]
@@ -57,6 +60,33 @@ fn edition(hoist: &Hoist) -> String {
     hoist.stdout(["run", "--", "python3", "-c", call])
 }
 
+/// The record of the build stage of one `hoist ship --json`.
+#[track_caller]
+fn built(run: Run) -> Value {
+    let records = run.ended(0).records();
+    let stage = records.into_iter().find(|record| record.get("toolchain").is_some());
+    stage.expect("a ship tells how it built")
+}
+
+#[track_caller]
+fn ship(hoist: &Hoist) -> Value {
+    built(hoist.run(["ship", "--json"]))
+}
+
+/// Writes an executable shell script below the test's folder.
+fn script(hoist: &Hoist, path: &str, text: &str) -> PathBuf {
+    let file = hoist.dir().join(path);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    file
+}
+
+/// The search path of the tests with a folder before it.
+fn path_with(folder: &std::path::Path) -> String {
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+}
+
 #[test]
 fn an_older_file_put_in_a_source_s_place_is_compiled() {
     let Some(hoist) = rust_project() else { return };
@@ -84,4 +114,102 @@ fn what_a_build_script_read_from_another_environment_is_not_used_again() {
         hoist.stdout(["ship"]);
         assert_eq!(edition(&hoist), wanted);
     }
+}
+
+#[test]
+fn a_compiler_given_by_absolute_path_is_part_of_the_key() {
+    let hoist = Hoist::new(env!("CARGO_BIN_EXE_hoist"));
+    hoist.adder();
+    let compiler = script(&hoist, "opt/compile", "exec cc -DEDITION=1 \"$@\"");
+    let command = format!(
+        "toolchain = \"custom\"\ncommand = [\"{}\", \"-shared\", \"-fPIC\", \"-Iinclude\", \
+         \"-Wl,-soname,libadder.so,-z,relro,-z,now\", \"-o\", \"{{out}}/lib/libadder.so\", \
+         \"src/adder.c\"]",
+        compiler.display()
+    );
+    hoist.write("hoist.toml", ADDER_MANIFEST.replace("toolchain = \"cc\"", &command));
+    let ship = || built(hoist.run(["ship", "--json", "--no-sandbox"]));
+    let first = ship();
+    assert_eq!(ship()["cached"], true);
+    script(&hoist, "opt/compile", "exec cc -DEDITION=2 \"$@\"");
+    let second = ship();
+    assert_eq!(second["cached"], false);
+    assert_ne!(first["action_key"], second["action_key"]);
+}
+
+#[test]
+fn the_compiler_that_is_identified_is_the_one_that_runs() {
+    let hoist = Hoist::new(env!("CARGO_BIN_EXE_hoist"));
+    hoist.adder();
+    let own = hoist.dir().join("home/x");
+    fs::create_dir_all(&own).unwrap();
+    // Its target is in the sandbox, but the folder that calls it `cc` is not on the build's PATH.
+    std::os::unix::fs::symlink("/usr/bin/python3", own.join("cc")).unwrap();
+    let first = ship(&hoist);
+    let mut again = hoist.command(["ship", "--json"]);
+    again.env("PATH", path_with(&own));
+    let again = built(Run::of(&mut again));
+    assert_eq!(again["toolchain"], first["toolchain"]);
+    assert_eq!(again["action_key"], first["action_key"]);
+    assert_eq!(again["cached"], true);
+}
+
+#[test]
+fn a_compiler_in_the_home_does_not_show_the_home_to_the_build() {
+    let hoist = Hoist::new(env!("CARGO_BIN_EXE_hoist"));
+    hoist.adder();
+    fs::write(hoist.dir().join("home/secret"), "a key").unwrap();
+    let secret = hoist.dir().join("home/secret");
+    let cc = script(
+        &hoist,
+        "home/bin/cc",
+        &format!("cat {} >&2\nexec /usr/bin/cc \"$@\"", secret.display()),
+    );
+    let mut ship = hoist.command(["ship", "--json"]);
+    ship.env("PATH", path_with(cc.parent().unwrap()));
+    let record = built(Run::of(&mut ship));
+    let first = record["action_key"].clone();
+    fs::write(&secret, "another key").unwrap();
+    let mut ship = hoist.command(["ship", "--json"]);
+    ship.env("PATH", path_with(cc.parent().unwrap()));
+    assert_eq!(built(Run::of(&mut ship))["action_key"], first);
+    let logs = walk(&hoist.dir().join("cache"));
+    assert!(!logs.contains("a key"), "{logs}");
+}
+
+/// All that hoist kept of the builds' words.
+fn walk(folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() {
+            text.push_str(&walk(&entry.path()));
+        } else if entry.path().extension().is_some_and(|ending| ending == "log") {
+            text.push_str(&fs::read_to_string(entry.path()).unwrap_or_default());
+        }
+    }
+    text
+}
+
+#[test]
+fn a_compiler_in_a_system_folder_comes_before_the_distributions() {
+    let hoist = Hoist::new(env!("CARGO_BIN_EXE_hoist"));
+    hoist.adder();
+    let version = "case \"$1\" in --version) echo own cc 1.0; exit;; esac";
+    script(&hoist, "opt/bin/cc", &format!("{version}\nexec /usr/bin/cc \"$@\""));
+    let system = format!("[build]\nsystem = [\"{}\"]", hoist.dir().join("opt").display());
+    hoist.write("hoist.toml", ADDER_MANIFEST.replace("[build]", &system));
+    assert_eq!(ship(&hoist)["toolchain"], "own cc 1.0");
+}
+
+#[test]
+fn the_own_command_of_a_preset_is_what_identifies_it() {
+    let hoist = Hoist::new(env!("CARGO_BIN_EXE_hoist"));
+    hoist.adder();
+    let compile = "[build]\ncommand = [\"g++\", \"-shared\", \"-fPIC\", \"-Iinclude\", \"-x\", \"c\", \
+                   \"-Wl,-soname,libadder.so,-z,relro,-z,now\", \"-o\", \
+                   \"{out}/lib/libadder.so\", \"src/adder.c\"]";
+    let Some(gxx) = tool("g++", "g++") else { return };
+    hoist.write("hoist.toml", ADDER_MANIFEST.replace("[build]", compile));
+    let version = gxx.stdout(["--version"]);
+    assert_eq!(ship(&hoist)["toolchain"], version.lines().next().unwrap());
 }

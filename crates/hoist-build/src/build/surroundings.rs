@@ -10,7 +10,7 @@ use hoist_schema::manifest::Manifest;
 
 use super::Request;
 use crate::BuildError;
-use crate::system::System;
+use crate::system::{self, System};
 use crate::toolchain::{self, Places, Prepared};
 
 /// 1980-01-01, the earliest time that every archive format can tell.
@@ -69,8 +69,8 @@ impl Surroundings<'_> {
     fn env(&self, side: impl Fn(&(PathBuf, PathBuf)) -> &PathBuf) -> BTreeMap<OsString, OsString> {
         let Request { manifest, toolchain, .. } = *self.request;
         let own = toolchain.path.iter().map(side).cloned();
-        let path: Vec<PathBuf> = own.chain(["/usr/bin".into(), "/bin".into()]).collect();
-        let path = std::env::join_paths(path).unwrap_or_else(|_| "/usr/bin:/bin".into());
+        let path: Vec<PathBuf> = own.chain(system::PATH.map(PathBuf::from)).collect();
+        let path = std::env::join_paths(path).unwrap_or_else(|_| system::PATH.join(":").into());
         let temp = if self.seen.source == self.host.source {
             self.host.home.clone().into_os_string()
         } else {

@@ -2,7 +2,6 @@
 //! starting `rustc` or `cc` to learn their version costs more than all else of a cached build.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -77,21 +76,11 @@ pub(super) fn remembered<T: Serialize + DeserializeOwned>(
     Ok(memo.answer)
 }
 
-/// Finds a program on `PATH`, without resolving links: what a link is called may matter.
-pub(super) fn on_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
-}
-
-/// Runs a program that answers on standard output, in `folder`, and returns the answer trimmed.
-pub(super) fn output<S: AsRef<OsStr>>(
-    program: &Path,
-    args: &[S],
-    folder: &Path,
-) -> Result<String, BuildError> {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(folder).stdin(Stdio::null()).env("LC_ALL", "C");
-    let output = command.output().map_err(BuildError::io("start", program))?;
+/// Runs a program that answers on standard output, and returns the answer trimmed.
+pub(super) fn output(mut command: Command) -> Result<String, BuildError> {
+    command.stdin(Stdio::null()).env("LC_ALL", "C");
+    let program = PathBuf::from(command.get_program());
+    let output = command.output().map_err(BuildError::io("start", &program))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     } else {
@@ -134,7 +123,9 @@ mod tests {
     #[test]
     fn a_program_that_fails_is_quoted() {
         let args = ["-c", "echo one >&2; echo why it failed >&2; exit 3"];
-        let refusal = output(Path::new("/bin/sh"), &args, Path::new("/")).unwrap_err();
+        let mut command = Command::new("/bin/sh");
+        command.args(args);
+        let refusal = output(command).unwrap_err();
         assert!(refusal.to_string().ends_with("failed: why it failed"), "{refusal}");
     }
 }

@@ -10,8 +10,10 @@ use std::process::{Command, Stdio};
 
 use hoist_schema::manifest::{Library, ToolchainKind};
 use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
 
-use super::ask::{Grounds, on_path, output, remembered};
+use super::ask::{Grounds, output, remembered};
+use super::programs::on_user_path;
 use super::{Finder, Places, Prepared, Toolchain, cc};
 use crate::digest::sha256_of;
 use crate::{BuildError, CacheDirs};
@@ -22,26 +24,26 @@ const INSIDE: &str = "/toolchain";
 /// The parts of a sysroot that a build reads; documentation and sources of `std` are not.
 const FOLDERS: [&str; 3] = ["bin", "lib", "libexec"];
 
+/// Libraries of a distribution's `rustc` that hold the compiler proper.
+const LIBRARIES: [&str; 2] = ["librustc_driver", "libLLVM"];
+
 #[derive(Serialize, Deserialize)]
 struct Answer {
     sysroot: PathBuf,
     version: String,
+    /// Of a distribution's Rust, what the build runs; empty when the sysroot holds it all.
+    programs: Vec<PathBuf>,
 }
 
 pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
     let kind = ToolchainKind::Cargo;
     let answer = ask(finder)?;
-    let linker = cc::find(finder, ToolchainKind::Cc)?;
+    let linker = cc::find_linker(finder)?;
+    if is_distribution(finder, &answer.sysroot) {
+        return of_distribution(finder, answer, &linker.digest);
+    }
     let folders: Vec<PathBuf> =
         FOLDERS.iter().map(|name| answer.sysroot.join(name)).filter(|path| path.is_dir()).collect();
-    if finder.system.shows(&answer.sysroot.join("bin/rustc")) {
-        // A distribution's Rust lies among its other programs: identify it by its own files.
-        let own = [answer.sysroot.join("lib/rustlib")];
-        let digest = sha256_of(
-            format!("{} {} {}", answer.version, finder.book.trees(&own)?, linker.digest).as_bytes(),
-        );
-        return Ok(Toolchain { kind, version: answer.version, digest, ..linker });
-    }
     let digest =
         sha256_of(format!("{} {}", finder.book.trees(&folders)?, linker.digest).as_bytes());
     let inside = Path::new(INSIDE);
@@ -52,31 +54,100 @@ pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
         kind,
         version: answer.version,
         digest,
-        mounts: mounts.chain(linker.mounts.clone()).collect(),
-        path: [vec![(answer.sysroot.join("bin"), inside.join("bin"))], linker.path].concat(),
+        mounts: mounts.collect(),
+        path: vec![(answer.sysroot.join("bin"), inside.join("bin"))],
     })
+}
+
+/// A distribution's Rust lies among its other programs, so it is identified by its own files.
+fn of_distribution(
+    finder: &mut Finder<'_>,
+    answer: Answer,
+    linker_digest: &str,
+) -> Result<Toolchain, BuildError> {
+    let target_libraries = finder.book.trees(&[answer.sysroot.join("lib/rustlib")])?;
+    let mut text = format!("{} {target_libraries} {linker_digest}", answer.version);
+    for file in &answer.programs {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        text = format!("{text}\n{name} {}", finder.book.file(file)?);
+    }
+    let path = own_folders(finder, &answer.sysroot).into_iter().map(|bin| (bin.clone(), bin));
+    Ok(Toolchain {
+        kind: ToolchainKind::Cargo,
+        version: answer.version,
+        digest: sha256_of(text.as_bytes()),
+        mounts: Vec::new(),
+        path: path.collect(),
+    })
+}
+
+fn is_distribution(finder: &Finder<'_>, sysroot: &Path) -> bool {
+    finder.system.shows(&sysroot.join("bin"))
+}
+
+/// The folder of a distribution's Rust that the build's `PATH` lacks, such as
+/// `/usr/lib/rust-1.85/bin`.
+fn own_folders(finder: &Finder<'_>, sysroot: &Path) -> Vec<PathBuf> {
+    let bin = sysroot.join("bin");
+    if finder.path.contains(&bin) { Vec::new() } else { vec![bin] }
+}
+
+/// The compiler proper, which lies in `lib`, or below it in the folder of the architecture.
+fn compiler_libraries(sysroot: &Path) -> Vec<PathBuf> {
+    let is_compiler = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        LIBRARIES.iter().any(|library| name.starts_with(library)) && name.contains(".so")
+    };
+    ["lib", "lib64"]
+        .iter()
+        .flat_map(|lib| WalkDir::new(sysroot.join(lib)).max_depth(2).sort_by_file_name())
+        .flatten()
+        .filter(is_compiler)
+        .map(walkdir::DirEntry::into_path)
+        .filter(|file| file.is_file())
+        .collect()
 }
 
 fn ask(finder: &Finder<'_>) -> Result<Answer, BuildError> {
     let missing = |program: &str| BuildError::NoCompiler {
         program: program.to_owned(),
         toolchain: ToolchainKind::Cargo.as_str(),
+        searched: "PATH".to_owned(),
+        unseen: None,
     };
-    let cargo = on_path("cargo").ok_or_else(|| missing("cargo"))?;
-    let rustc = on_path("rustc").ok_or_else(|| missing("rustc"))?;
-    let memory = finder.dirs.root().join("toolchains").join(format!(
-        "cargo-{}.json",
-        &sha256_of(finder.project.as_os_str().as_encoded_bytes())[..16]
-    ));
+    let cargo = on_user_path("cargo").ok_or_else(|| missing("cargo"))?;
+    let rustc = on_user_path("rustc").ok_or_else(|| missing("rustc"))?;
+    let place = format!("{} {:?}", finder.project.display(), finder.path);
+    let memory = format!("cargo-{}.json", &sha256_of(place.as_bytes())[..16]);
+    let memory = finder.dirs.root().join("toolchains").join(memory);
     let question = rustup_grounds(finder.project, &cargo, &rustc);
     remembered(&memory, question, || {
-        let sysroot = PathBuf::from(output(&rustc, &["--print", "sysroot"], finder.project)?);
-        let (rustc, cargo) = (sysroot.join("bin/rustc"), sysroot.join("bin/cargo"));
-        let version = output(&rustc, &["--version"], finder.project)?;
+        let say = |program: &Path, args: &[&str]| {
+            let mut command = Command::new(program);
+            command.args(args).current_dir(finder.project);
+            output(command)
+        };
+        let sysroot = PathBuf::from(say(&rustc, &["--print", "sysroot"])?);
+        let is_distribution = is_distribution(finder, &sysroot);
+        let (rustc, cargo) = if is_distribution {
+            let own = own_folders(finder, &sysroot);
+            (finder.program("rustc", &own)?, finder.program("cargo", &own)?)
+        } else {
+            (sysroot.join("bin/rustc"), sysroot.join("bin/cargo"))
+        };
+        let version = say(&rustc, &["--version"])?;
+        let mut programs = vec![rustc, cargo];
+        if is_distribution {
+            programs.extend(compiler_libraries(&sysroot));
+        }
         let mut grounds = Grounds::default();
-        grounds.file(&rustc);
-        grounds.file(&cargo);
-        Ok((Answer { sysroot, version }, grounds))
+        for program in &programs {
+            grounds.file(program);
+        }
+        if !is_distribution {
+            programs.clear();
+        }
+        Ok((Answer { sysroot, version, programs }, grounds))
     })
 }
 

@@ -5,6 +5,7 @@ mod ask;
 mod cargo;
 mod cc;
 mod custom;
+mod programs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,8 @@ pub(crate) struct Finder<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) dirs: &'a CacheDirs,
     pub(crate) system: System,
+    /// The build's `PATH` after the toolchain's own folders.
+    pub(crate) path: Vec<PathBuf>,
     pub(crate) book: DigestBook,
 }
 
@@ -82,16 +85,31 @@ pub fn find(
     let book =
         DigestBook::open(dirs.root().join("digests").join(format!("{}.json", kind.as_str())));
     let system = System::of_this_host();
-    let mut finder = Finder { project, manifest, dirs, system, book };
+    let path = programs::search_path(manifest);
+    let mut finder = Finder { project, manifest, dirs, system, path, book };
     let toolchain = match kind {
         ToolchainKind::Cargo => cargo::find(&mut finder),
         ToolchainKind::Cc | ToolchainKind::Cxx => cc::find(&mut finder, kind),
         ToolchainKind::Custom => custom::find(&mut finder),
         other => Err(BuildError::NoPreset { toolchain: other.as_str() }),
     };
-    let toolchain = toolchain.and_then(|toolchain| with_system_folders(toolchain, &mut finder));
+    let toolchain = toolchain
+        .and_then(|toolchain| with_own_command(toolchain, &mut finder))
+        .and_then(|toolchain| with_system_folders(toolchain, &mut finder));
     finder.book.save();
     toolchain
+}
+
+/// Adds the program that the manifest starts instead of the preset's.
+fn with_own_command(
+    mut toolchain: Toolchain,
+    finder: &mut Finder<'_>,
+) -> Result<Toolchain, BuildError> {
+    let own: Vec<PathBuf> = toolchain.path.iter().map(|(host, _)| host.clone()).collect();
+    if let Some(program) = finder.own_program(&own)? {
+        toolchain.digest = sha256_of(format!("{} {}", toolchain.digest, program.digest).as_bytes());
+    }
+    Ok(toolchain)
 }
 
 /// Adds the folders of `[build] system`: mounted where they are, programs first on `PATH`, and

@@ -5,14 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hoist_testkit::{Hoist, Run, tool};
+use hoist_testkit::{ADDER_MANIFEST, Hoist, Run, tool};
 
 use crate::{adder, generations, stage, stages};
 
 /// A compiler that writes down every call before it does its work: on the host into a file, in the
 /// sandbox into the compiler cache, the one folder that outlives the build.
 struct Recorder {
-    bin: PathBuf,
     calls: PathBuf,
     cache: PathBuf,
 }
@@ -31,15 +30,9 @@ impl Recorder {
         );
         fs::write(bin.join("cc"), script).unwrap();
         fs::set_permissions(bin.join("cc"), PermissionsExt::from_mode(0o755)).unwrap();
-        Some(Self { bin, calls, cache: hoist.dir().join("cache/compiler") })
-    }
-
-    fn ship(&self, hoist: &Hoist) -> Run {
-        let path = std::env::var_os("PATH").unwrap();
-        let path = std::env::join_paths(
-            std::iter::once(self.bin.clone()).chain(std::env::split_paths(&path)),
-        );
-        Run::of(hoist.command(["ship", "--json"]).env("PATH", path.unwrap())).ended(0)
+        let system = format!("[build]\nsystem = [\"{}\"]", hoist.dir().join("compiler").display());
+        hoist.write("hoist.toml", ADDER_MANIFEST.replace("[build]", &system));
+        Some(Self { calls, cache: hoist.dir().join("cache/compiler") })
     }
 
     /// All calls so far, on the host and in the sandbox.
@@ -51,11 +44,15 @@ impl Recorder {
     }
 }
 
+fn ship(hoist: &Hoist) -> Run {
+    hoist.run(["ship", "--json"]).ended(0)
+}
+
 #[test]
 fn an_unchanged_project_is_answered_and_no_compiler_is_started() {
     let hoist = adder();
     let Some(recorder) = Recorder::new(&hoist) else { return };
-    let first = recorder.ship(&hoist).records();
+    let first = ship(&hoist).records();
     assert_eq!(stage(&first, "build")["cached"], false);
     let calls = recorder.calls();
     let compiles = |calls: &[String]| calls.iter().filter(|call| call.contains("-shared")).count();
@@ -63,7 +60,7 @@ fn an_unchanged_project_is_answered_and_no_compiler_is_started() {
     assert!(calls.iter().any(|call| call == "--version"), "{calls:?}");
 
     let start = Instant::now();
-    let second = recorder.ship(&hoist).records();
+    let second = ship(&hoist).records();
     println!("an unchanged ship took {:?}", start.elapsed());
     assert_eq!(recorder.calls(), calls, "a compiler was started");
     assert_eq!(stages(&second), ["build", "check", "pack", "store", "switch", "ship"]);
@@ -73,7 +70,7 @@ fn an_unchanged_project_is_answered_and_no_compiler_is_started() {
     assert_eq!(generations(&hoist), (vec![1], 1));
 
     hoist.adder_edition(2);
-    let third = recorder.ship(&hoist).records();
+    let third = ship(&hoist).records();
     assert_eq!(stage(&third, "build")["cached"], false);
     assert_eq!(compiles(&recorder.calls()), 2);
     assert_eq!(generations(&hoist), (vec![1, 2], 2));

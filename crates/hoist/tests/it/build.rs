@@ -1,6 +1,7 @@
 //! Builds that cannot be asked for, that fail, and that succeed in other ways than the usual.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use hoist_testkit::{ADDER_MANIFEST, Run};
@@ -35,10 +36,27 @@ fn a_missing_header_is_named() {
 #[test]
 fn a_missing_compiler_is_named_with_how_to_install_it() {
     let hoist = adder();
-    let run = Run::of(hoist.command(["ship"]).env("PATH", hoist.dir().join("home"))).ended(3);
+    let command = "[build]\ncommand = [\"clang-99\", \"src/adder.c\"]";
+    hoist.write("hoist.toml", ADDER_MANIFEST.replace("[build]", command));
+    let run = hoist.run(["ship"]).ended(3);
     insta::assert_snapshot!(run.stderr, @r"
-    error: no `cc` on PATH, which toolchain `cc` needs
-    hint: install a C compiler, as with `apt-get install gcc`
+    error: no `clang-99` on the build's PATH, /usr/bin:/bin, which toolchain `cc` needs
+    hint: install `clang-99`, or correct [build] command in hoist.toml
+    ");
+    nothing_landed(&hoist);
+}
+
+#[test]
+fn a_compiler_that_only_the_user_sees_is_named_with_where_it_is() {
+    let hoist = adder();
+    let compiler = hoist.write("bin/clang-99", "#!/bin/sh\n");
+    fs::set_permissions(&compiler, PermissionsExt::from_mode(0o755)).unwrap();
+    let command = "[build]\ncommand = [\"clang-99\", \"src/adder.c\"]";
+    hoist.write("hoist.toml", ADDER_MANIFEST.replace("[build]", command));
+    let run = Run::of(hoist.command(["ship"]).env("PATH", hoist.project().join("bin"))).ended(3);
+    insta::assert_snapshot!(tidy(&hoist, &run.stderr), @r"
+    error: no `clang-99` on the build's PATH, /usr/bin:/bin, which toolchain `cc` needs
+    hint: builds do not see ~/project/bin/clang-99; name the folder above its `bin` with `system` in [build], if that holds nothing but the compiler
     ");
     nothing_landed(&hoist);
 }
