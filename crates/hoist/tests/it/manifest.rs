@@ -82,10 +82,10 @@ fn values_that_make_no_sense_are_shown_all_at_once() {
     3 | version = "1 0"
       |           ^^^^^
     hint: use up to 100 letters, digits and `+-._?=`, first a letter or a digit
-    error: ~/project/hoist.toml:6:10: the system folder `usr` is not absolute
+    error: ~/project/hoist.toml:6:11: the system folder `usr` is not absolute
       |
     6 | system = ["usr"]
-      |          ^^^^^^^
+      |           ^^^^^
     hint: write it from `/` on
     "#);
 }
@@ -109,10 +109,10 @@ fn a_folder_without_a_manifest_is_told_how_to_get_one() {
     error: no hoist.toml in ~/project or above it
     hint: name a project folder, or write one: `hoist init`
     ");
-    let run = hoist.run(["ship", "nowhere"]).ended(3);
+    let run = hoist.run(["ship", "nowhere"]).ended(2);
     insta::assert_snapshot!(run.stderr, @r"
-    error: cannot open the project folder nowhere
-      caused by: No such file or directory (os error 2)
+    error: the project folder nowhere is not there
+    hint: name the folder that holds hoist.toml, or go there and name none
     ");
 }
 
