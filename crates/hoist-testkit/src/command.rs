@@ -46,6 +46,19 @@ impl Hoist {
         Self { program: program.into(), launcher: Vec::new(), dir }
     }
 
+    /// Runs a copy of the program that lies in the home, where another user reaches it.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be copied.
+    #[must_use]
+    pub fn with_own_program(mut self) -> Self {
+        let copy = self.dir().join("program");
+        fs::copy(&self.program, &copy).expect("the folder is ours");
+        self.program = copy;
+        self
+    }
+
     /// Lets every run be started by other words: those of [`crate::Namespace::launcher`], or
     /// `setpriv` with its options.
     #[must_use]
