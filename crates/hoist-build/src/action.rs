@@ -12,7 +12,7 @@ use crate::sources::SourceFile;
 use crate::{BuildError, Promise, Sources, Toolchain, toolchain};
 
 /// Edition of the action's form; a change of how builds are run needs a new one.
-const EDITION: u32 = 1;
+const EDITION: u32 = 2;
 
 /// Whether a build sees only what it declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,7 @@ pub struct Action {
     version: String,
     toolchain: ToolchainKind,
     toolchain_digest: String,
+    system_folders: Vec<String>,
     command: Vec<String>,
     env: BTreeMap<String, String>,
     network: bool,
@@ -47,6 +48,7 @@ pub struct Action {
 struct PackedLibrary {
     path: String,
     built: Option<String>,
+    header: Option<String>,
     header_sha256: Option<String>,
 }
 
@@ -71,6 +73,7 @@ impl Action {
         let libraries = manifest.library.iter().map(|library| PackedLibrary {
             path: library.path.clone(),
             built: toolchain::built(toolchain.kind, library),
+            header: library.header.clone(),
             header_sha256: library.header.as_ref().and_then(|path| promise.header_digest(path)),
         });
         Ok(Self {
@@ -80,6 +83,7 @@ impl Action {
             version: manifest.package.version.clone(),
             toolchain: toolchain.kind,
             toolchain_digest: toolchain.digest.clone(),
+            system_folders: manifest.build.system.clone(),
             command: toolchain::command(manifest, sources)?,
             env: manifest.build.env.clone(),
             network: manifest.build.network,
@@ -112,5 +116,50 @@ impl Action {
 impl fmt::Display for ActionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// The key for a manifest, with sources and a toolchain that are always the same.
+    fn key(build: &str, header: &str) -> ActionKey {
+        let project = tempfile::tempdir().unwrap();
+        for name in ["adder.h", "api.h"] {
+            std::fs::write(project.path().join(name), "int add(int a, int b);").unwrap();
+        }
+        let text = format!(
+            "[package]\nname = \"adder\"\nversion = \"1\"\n[build]\ntoolchain = \"cc\"\n\
+             command = [\"cc\"]\nsources = [\"adder.c\"]\n{build}\n[[library]]\n\
+             path = \"lib/libadder.so\"\nheader = \"{header}\"\n"
+        );
+        let manifest = Manifest::parse(&text).unwrap();
+        let promise = Promise::read(project.path(), &manifest, "x86_64-linux").unwrap();
+        let sources = Sources { project: PathBuf::new(), files: Vec::new() };
+        let toolchain = Toolchain {
+            kind: ToolchainKind::Cc,
+            version: "cc 1".to_owned(),
+            digest: "d".to_owned(),
+            mounts: Vec::new(),
+            path: Vec::new(),
+        };
+        Action::new(&manifest, &sources, &toolchain, &promise, Isolation::Sandbox).unwrap().key()
+    }
+
+    #[test]
+    fn the_place_of_a_header_is_in_the_key() {
+        assert_eq!(key("", "adder.h"), key("", "adder.h"));
+        assert_ne!(key("", "adder.h"), key("", "api.h"));
+    }
+
+    #[test]
+    fn the_places_of_system_folders_are_in_the_key() {
+        assert_ne!(
+            key("system = [\"/opt/a\"]", "adder.h"),
+            key("system = [\"/opt/b\"]", "adder.h")
+        );
     }
 }
