@@ -1,7 +1,8 @@
 //! Where hoist keeps what can be lost: the cache folder and the work folders of running builds.
 
 use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::BuildError;
@@ -50,7 +51,8 @@ impl CacheDirs {
 /// is removed by the next run.
 #[derive(Debug)]
 pub struct WorkDir {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    is_kept: bool,
     /// The folder itself, locked by its owner for as long as it lives.
     _lock: File,
 }
@@ -79,13 +81,13 @@ impl WorkDir {
         let path = folder.path();
         let lock = File::open(path).map_err(BuildError::io("open", path))?;
         lock.lock().map_err(BuildError::io("lock", path))?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { folder: folder.keep(), is_kept: false, _lock: lock })
     }
 
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// Makes a folder below it.
@@ -101,14 +103,22 @@ impl WorkDir {
 
     /// Keeps the folder for a look at what went wrong, and returns where it is.
     #[must_use]
-    pub fn keep(self) -> PathBuf {
-        let folder = self.folder.keep();
+    pub fn keep(mut self) -> PathBuf {
+        self.is_kept = true;
         let name =
-            folder.file_name().unwrap_or_default().to_string_lossy().replacen(OWNED, KEPT, 1);
-        let kept = folder.with_file_name(name); // which no sweep takes
-        match fs::rename(&folder, &kept) {
+            self.folder.file_name().unwrap_or_default().to_string_lossy().replacen(OWNED, KEPT, 1);
+        let kept = self.folder.with_file_name(name); // which no sweep takes
+        match fs::rename(&self.folder, &kept) {
             Ok(()) => kept,
-            Err(_) => folder,
+            Err(_) => self.folder.clone(),
+        }
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let _ = remove_tree(&self.folder); // what stays is tried again by the next run
         }
     }
 }
@@ -121,9 +131,34 @@ fn sweep(parent: &Path) {
             && let Ok(folder) = File::open(entry.path())
             && folder.try_lock().is_ok()
         {
-            let _ = fs::remove_dir_all(entry.path()); // what stays is tried again by the next run
+            let _ = remove_tree(&entry.path()); // what stays is tried again by the next run
         }
     }
+}
+
+/// Removes a tree, although folders in it may be read-only, as those of Go's module cache are.
+fn remove_tree(tree: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(tree) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            make_folders_writable(tree)?;
+            fs::remove_dir_all(tree)
+        }
+        result => result,
+    }
+}
+
+fn make_folders_writable(tree: &Path) -> io::Result<()> {
+    let mut folders = vec![tree.to_owned()];
+    while let Some(folder) = folders.pop() {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -167,5 +202,19 @@ mod tests {
             }
         });
         assert_eq!(fs::read_dir(home.path().join("work")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn folders_that_a_build_left_read_only_are_removed() {
+        // Root removes them anyway; anyone else must change their mode first.
+        let home = tempfile::tempdir().unwrap();
+        let work = WorkDir::new(&CacheDirs::new(home.path())).unwrap();
+        let (path, module) = (work.path().to_owned(), work.folder("cache/module/sub").unwrap());
+        fs::write(module.join("a.go"), "package a").unwrap();
+        for folder in [module.as_path(), module.parent().unwrap()] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+        }
+        drop(work);
+        assert!(!path.exists());
     }
 }
