@@ -213,3 +213,28 @@ fn the_own_command_of_a_preset_is_what_identifies_it() {
     let version = gxx.stdout(["--version"]);
     assert_eq!(ship(&hoist)["toolchain"], version.lines().next().unwrap());
 }
+
+#[test]
+fn a_run_that_is_killed_while_it_fetches_leaves_nothing_for_good() {
+    let Some(hoist) = rust_project() else { return };
+    let dependency =
+        "name = \"itoa\"\nversion = \"1.0.0\"\nsource = \"registry+https://example\"\n";
+    hoist.write("Cargo.lock", format!("{CARGO_LOCK}\n[[package]]\n{dependency}"));
+    // Called as `cargo vendor --locked --versioned-dirs FOLDER`, the second time by another run.
+    let cargo = script(
+        &hoist,
+        "bin/cargo",
+        "for folder; do :; done\nmkdir -p \"$folder\"\necho half > \"$folder/crate\"\n\
+         [ -e \"$0.called\" ] && exit 1\ntouch \"$0.called\"\nkill -9 $PPID",
+    );
+    let ship = || {
+        let mut ship = hoist.command(["ship"]);
+        ship.env("PATH", path_with(cargo.parent().unwrap()));
+        Run::of(&mut ship)
+    };
+    let entries = |name: &str| fs::read_dir(hoist.dir().join("cache").join(name)).unwrap().count();
+    let _ = ship().ended(-1);
+    assert_eq!(entries("work"), 1, "it was not killed while it fetched");
+    let _ = ship().ended(4);
+    assert_eq!((entries("vendor"), entries("work")), (0, 0));
+}

@@ -92,7 +92,7 @@ pub fn build(
 ) -> Result<Verdict, BuildError> {
     let Request { manifest, toolchain, action, dirs, work, .. } = *request;
     let on_host = action.isolation() == Isolation::Host;
-    let prepared = toolchain::prepare(toolchain.kind, &request.sources.project, dirs)?;
+    let prepared = toolchain::prepare(toolchain.kind, &request.sources.project, dirs, work)?;
     let (_cache_lock, cache) = compiler_cache(request)?;
     let host = Places {
         source: work.folder("source")?,

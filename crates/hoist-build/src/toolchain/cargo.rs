@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,7 +16,7 @@ use super::ask::{Grounds, output, remembered};
 use super::programs::on_user_path;
 use super::{Finder, Places, Prepared, Toolchain, cc};
 use crate::digest::sha256_of;
-use crate::{BuildError, CacheDirs};
+use crate::{BuildError, CacheDirs, WorkDir};
 
 /// Where the toolchain lies in the sandbox.
 const INSIDE: &str = "/toolchain";
@@ -190,8 +190,13 @@ pub(super) fn built(library: &Library) -> String {
     format!("{{cache}}/target/release/{name}")
 }
 
-/// Vendors the dependencies that the lock file pins, once per lock file.
-pub(super) fn prepare(project: &Path, dirs: &CacheDirs) -> Result<Prepared, BuildError> {
+/// Vendors the dependencies that the lock file pins, once per lock file: in the work folder, which
+/// is removed with all else that a killed run leaves, and moved to its place when it is whole.
+pub(super) fn prepare(
+    project: &Path,
+    dirs: &CacheDirs,
+    work: &WorkDir,
+) -> Result<Prepared, BuildError> {
     let lock_file = project.join("Cargo.lock");
     let Ok(lock) = fs::read_to_string(&lock_file) else {
         return Ok(Prepared::default()); // cargo itself says what `--locked` misses
@@ -202,13 +207,16 @@ pub(super) fn prepare(project: &Path, dirs: &CacheDirs) -> Result<Prepared, Buil
     let vendor = dirs.folder("vendor")?;
     let kept = vendor.join(sha256_of(lock.as_bytes()));
     if !kept.is_dir() {
-        let fresh =
-            tempfile::tempdir_in(&vendor).map_err(BuildError::io("make a folder in", &vendor))?;
-        let config = vendor_into(project, &fresh.path().join("crates"))?;
-        let file = fresh.path().join("config.toml");
+        let fresh = work.folder("vendoring")?;
+        let config = vendor_into(project, &fresh.join("crates"))?;
+        let file = fresh.join("config.toml");
         fs::write(&file, config).map_err(BuildError::io("write", &file))?;
-        match fs::rename(fresh.path(), &kept) {
-            Ok(()) => drop(fresh.keep()),
+        // After a power cut, a folder under its name must not hold files without their content.
+        File::open(&fresh)
+            .and_then(|folder| Ok(rustix::fs::syncfs(folder)?))
+            .map_err(BuildError::io("write to the disk", &fresh))?;
+        match fs::rename(&fresh, &kept) {
+            Ok(()) => {}
             Err(_) if kept.is_dir() => {} // another build was faster
             Err(error) => return Err(BuildError::io("keep", &kept)(error)),
         }

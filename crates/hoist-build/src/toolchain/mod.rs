@@ -14,7 +14,7 @@ use hoist_schema::manifest::{Library, Manifest, ToolchainKind};
 
 use crate::digest::{DigestBook, sha256_of};
 use crate::system::System;
-use crate::{BuildError, CacheDirs, Sources};
+use crate::{BuildError, CacheDirs, Sources, WorkDir};
 
 /// A compiler that was found on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,9 +171,10 @@ pub(crate) fn prepare(
     kind: ToolchainKind,
     project: &Path,
     dirs: &CacheDirs,
+    work: &WorkDir,
 ) -> Result<Prepared, BuildError> {
     match kind {
-        ToolchainKind::Cargo => cargo::prepare(project, dirs),
+        ToolchainKind::Cargo => cargo::prepare(project, dirs, work),
         _ => Ok(Prepared::default()),
     }
 }
