@@ -96,7 +96,8 @@ mod tests {
         };
         let files = (0..50_000).map(file).collect();
         let sources = Sources { project: home.path().to_owned(), files };
-        let log: String = (0..9_000).map(|number| format!("w{number}.h ")).collect();
+        let words: Vec<String> = (0..9_000).map(|number| format!("w{number}.h")).collect();
+        let log = words.join(" ");
         let start = Instant::now();
         let found = undeclared(&format!("{log} notes.txt"), &sources, Path::new("/build/x"));
         assert_eq!(found, ["notes.txt"]);

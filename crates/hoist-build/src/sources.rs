@@ -57,7 +57,9 @@ impl Sources {
         let mut paths = BTreeSet::new();
         for (start, walk) in &walks {
             walk.run(project, start, |path, hits| {
-                hits.into_iter().for_each(|index| matched[index] = true);
+                for index in hits {
+                    matched[index] = true;
+                }
                 paths.insert(path);
             })?;
         }

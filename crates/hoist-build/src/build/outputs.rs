@@ -54,13 +54,11 @@ pub(super) fn collect_libraries(
             return Err(no_output(&library.path, &host.out));
         };
         let (root, path) = place_of(&built, host);
-        match open_file(root, path)? {
-            Some(file) => collect(file, &root.join(path), &host.out, &library.path)?,
-            None => {
-                let folder = path.parent().map_or(root.to_owned(), |folder| root.join(folder));
-                return Err(no_output(&path.display().to_string(), &folder));
-            }
-        }
+        let Some(file) = open_file(root, path)? else {
+            let folder = path.parent().map_or(root.to_owned(), |folder| root.join(folder));
+            return Err(no_output(&path.display().to_string(), &folder));
+        };
+        collect(file, &root.join(path), &host.out, &library.path)?;
     }
     Ok(())
 }
