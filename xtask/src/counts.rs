@@ -13,7 +13,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Reads nextest's summary. A test that says `NOT CHECKED` has passed for nextest only.
+    /// Reads nextest's summary.
     pub(crate) fn of_nextest(output: &str) -> Self {
         let mut counts = Self::default();
         let lines = output.lines().filter(|line| line.trim_start().starts_with("Summary ["));
@@ -28,11 +28,7 @@ impl Counts {
                 }
             }
         }
-        let is_unchecked = |line: &&str| line.trim_start().starts_with("NOT CHECKED");
-        let unchecked = output.lines().filter(is_unchecked).count() as u64;
-        counts.passed = counts.passed.saturating_sub(unchecked);
-        counts.skipped += unchecked;
-        counts
+        counts.without_unchecked(output)
     }
 
     /// Adds up the results of `cargo test`, one for each test program.
@@ -49,7 +45,16 @@ impl Counts {
                 }
             }
         }
-        counts
+        counts.without_unchecked(output)
+    }
+
+    /// A test that says `NOT CHECKED` has passed for its runner only.
+    fn without_unchecked(mut self, output: &str) -> Self {
+        let is_unchecked = |line: &&str| line.trim_start().starts_with("NOT CHECKED");
+        let unchecked = output.lines().filter(is_unchecked).count() as u64;
+        self.passed = self.passed.saturating_sub(unchecked);
+        self.skipped += unchecked;
+        self
     }
 
     /// Reads the last lines of Python's `unittest`, which counts a skipped test as run.

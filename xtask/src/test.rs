@@ -57,7 +57,9 @@ fn clippy(scope: &[&str]) -> Command {
 /// The tests of the workspace; slower and less telling where nextest is absent.
 fn tests(tools: &Tools) -> Command {
     if !tools.has("cargo-nextest") {
-        return cargo(&["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"]);
+        let mut test = cargo(&["test", "--locked", "--workspace", "--all-targets"]);
+        test.args(["--no-fail-fast", "--", "--show-output"]);
+        return test;
     }
     let mut nextest = cargo(&["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]);
     nextest.args(["--status-level=slow", "--final-status-level=slow"]);
