@@ -38,6 +38,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// Ships, and returns the records; the bench must have been above its bar.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "what was measured is part of the answer")]
 fn ship(mut command: Command) -> (Vec<Value>, String) {
     let run = Run::of(command.args(["ship", "--json"])).ended(0);
     let records = run.records();

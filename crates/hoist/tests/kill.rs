@@ -237,7 +237,7 @@ impl Timing {
     }
 }
 
-/// SplitMix64.
+/// A generator of pseudo-random numbers (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
