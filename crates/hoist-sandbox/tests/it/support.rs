@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ use tempfile::TempDir;
 pub(crate) struct Probe {
     launcher: Vec<String>,
     denied: Vec<&'static str>,
+    /// A copy of the program for another user, to whom the folder that cargo builds in may be
+    /// closed.
+    copy: Option<Arc<TempDir>>,
 }
 
 impl Probe {
@@ -30,7 +34,7 @@ impl Probe {
 
     /// Whatever the machine gives.
     pub(crate) fn unchecked() -> Self {
-        Self { launcher: Vec::new(), denied: Vec::new() }
+        Self { launcher: Vec::new(), denied: Vec::new(), copy: None }
     }
 
     /// As a user without any privilege; only root can become one.
@@ -46,7 +50,8 @@ impl Probe {
         }
         let setpriv = setpriv.path().display().to_string();
         let launcher = [&[setpriv.as_str()][..], &nobody].concat();
-        Self::unchecked().launched_by(&launcher).if_hermetic("a sandbox as nobody")
+        let probe = Self { copy: Some(Arc::new(open_copy())), ..Self::unchecked() };
+        probe.launched_by(&launcher).if_hermetic("a sandbox as nobody")
     }
 
     /// As root of a user namespace, after a shell script there.
@@ -116,7 +121,10 @@ impl Probe {
     }
 
     fn spawn(&self, verb: &str, spec: &str) -> Child {
-        let program = env!("CARGO_BIN_EXE_hoist-sandbox-probe").to_owned();
+        let program = match &self.copy {
+            Some(folder) => folder.path().join("probe").display().to_string(),
+            None => PROGRAM.to_owned(),
+        };
         let words: Vec<_> = self.launcher.iter().cloned().chain([program]).collect();
         let mut child = Command::new(&words[0])
             .args(&words[1..])
@@ -130,6 +138,17 @@ impl Probe {
         child.stdin.take().unwrap().write_all(spec.as_bytes()).unwrap();
         child
     }
+}
+
+/// The program that runs what it is told.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_hoist-sandbox-probe");
+
+/// The program in a folder that is open to all.
+fn open_copy() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::copy(PROGRAM, folder.path().join("probe")).unwrap();
+    folder
 }
 
 /// What came of a run.

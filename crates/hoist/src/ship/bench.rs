@@ -201,7 +201,7 @@ fn say(out: &Output, time: Duration, measured: &Measured, verdicts: &[Verdict]) 
 /// below the project, such as `.venv/bin/python`, is the project's own affair.
 fn is_python(program: &str) -> bool {
     let (folder, name) = program.rsplit_once('/').unwrap_or(("/", program));
-    (folder.is_empty() || folder.starts_with("/")) && name.starts_with("python")
+    (folder.is_empty() || folder.starts_with('/')) && name.starts_with("python")
 }
 
 fn measure(
