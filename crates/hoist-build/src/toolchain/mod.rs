@@ -82,6 +82,9 @@ pub fn find(
     dirs: &CacheDirs,
 ) -> Result<Toolchain, BuildError> {
     let kind = manifest.build.toolchain;
+    for remembered in ["digests", "toolchains"] {
+        let _ = dirs.folder(remembered); // memory that cannot be kept costs time only
+    }
     let book =
         DigestBook::open(dirs.root().join("digests").join(format!("{}.json", kind.as_str())));
     let system = System::of_this_host();
