@@ -174,8 +174,8 @@ fn a_link_in_a_writable_mount_cannot_lead_the_set_up_to_the_host() {
     let (writable, host) = (open_dir(), open_dir());
     symlink(host.path(), writable.path().join("trap")).unwrap();
     let mut spec = command(&["true"]);
-    spec.mounts.push(mount(writable.path(), "/work", Access::ReadWrite));
-    spec.files.push(file("/work/trap/escaped", "x"));
+    spec.mounts.push(mount(writable.path(), "/job", Access::ReadWrite));
+    spec.files.push(file("/job/trap/escaped", "x"));
     let _ = probe.run(&spec);
     assert_eq!(fs::read_dir(host.path()).unwrap().count(), 0);
 }
