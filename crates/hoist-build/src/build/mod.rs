@@ -93,7 +93,7 @@ pub fn build(
     let Request { manifest, toolchain, action, dirs, work, .. } = *request;
     let on_host = action.isolation() == Isolation::Host;
     let prepared = toolchain::prepare(toolchain.kind, &request.sources.project, dirs, work)?;
-    let (_cache_lock, cache) = compiler_cache(request)?;
+    let (_cache_lock, cache) = compiler_cache(request, &mut on_output)?;
     let host = Places {
         source: work.folder("source")?,
         out: work.folder("out")?,
@@ -131,7 +131,10 @@ pub fn build(
 /// The folder the compiler keeps its cache in, locked for this build: kept per project, toolchain
 /// and way of running it, or in the work folder for a cold build. Compilers do not notice all of
 /// these by themselves: cargo does not run a build script again that reads another variable.
-fn compiler_cache(request: &Request<'_>) -> Result<(Option<File>, PathBuf), BuildError> {
+fn compiler_cache(
+    request: &Request<'_>,
+    on_output: &mut dyn FnMut(&[u8]),
+) -> Result<(Option<File>, PathBuf), BuildError> {
     if request.cold {
         return Ok((None, request.work.folder("cache")?));
     }
@@ -150,7 +153,10 @@ fn compiler_cache(request: &Request<'_>) -> Result<(Option<File>, PathBuf), Buil
     fs::create_dir_all(&folder).map_err(BuildError::io("make the compiler cache", &folder))?;
     let lock_file = parent.join(format!("{name}.lock"));
     let lock = File::create(&lock_file).map_err(BuildError::io("make the lock", &lock_file))?;
-    lock.lock().map_err(BuildError::io("lock", &lock_file))?;
+    if lock.try_lock().is_err() {
+        on_output(b"waiting for another build of this project\n");
+        lock.lock().map_err(BuildError::io("lock", &lock_file))?;
+    }
     Ok((Some(lock), folder))
 }
 

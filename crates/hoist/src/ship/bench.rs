@@ -94,9 +94,8 @@ pub(crate) fn bench(
     if measured.origin == Origin::Whole
         && let Ok(json) = serde_json::to_vec(&measured.values)
     {
-        let kept_folder = kept.parent().unwrap_or(Path::new("/"));
         // A measurement that is not remembered is taken again.
-        let _ = fs::create_dir_all(kept_folder).and_then(|()| fs::write(&kept, json));
+        let _ = settings.cache.folder("bench").map(|_| fs::write(&kept, json));
     }
     Ok(())
 }
