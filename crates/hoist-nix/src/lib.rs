@@ -24,11 +24,15 @@ mod base64;
 mod content_address;
 mod error;
 mod hash;
+mod key;
 mod nar;
+mod signature;
 mod store_path;
 
 pub use content_address::{ContentAddress, fixed_recursive_sha256};
 pub use error::{HashError, NarError, NarWriteError, StorePathError};
 pub use hash::{Hash, HashAlgorithm, HashingWriter, Sha256Hash, Sha256Hasher};
+pub use key::PublicKey;
 pub use nar::{NarEvent, NarLimits, NarNode, NarReader, NarWriter};
+pub use signature::{Signature, SignatureError};
 pub use store_path::{StoreDir, StorePath, StorePathName};

@@ -24,6 +24,7 @@
 //! ```
 
 mod add;
+mod backend;
 mod database;
 mod error;
 mod layout;
@@ -35,6 +36,7 @@ mod tree;
 mod verify;
 
 pub use add::Added;
+pub use backend::{Backend, NewPath, Trust};
 pub use database::PathInfo;
 pub use error::{FileError, ProfileError, StoreError, TreeError};
 pub use profile::{

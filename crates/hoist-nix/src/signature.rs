@@ -1,0 +1,96 @@
+//! Signatures as texts: `KEY-NAME:BASE64`.
+//!
+//! Source: the section on signatures of the Nix manual's chapter on narinfos.
+
+use std::fmt;
+
+use crate::base64;
+
+/// Bytes of an Ed25519 signature.
+const SIGNATURE_LEN: usize = 64;
+
+/// An Ed25519 signature and the name of the key that made it; it proves nothing until it is
+/// verified.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signature {
+    key_name: String,
+    bytes: [u8; SIGNATURE_LEN],
+}
+
+impl Signature {
+    /// Puts together a signature by the key of that name.
+    #[must_use]
+    pub fn new(key_name: String, bytes: [u8; SIGNATURE_LEN]) -> Self {
+        Self { key_name, bytes }
+    }
+
+    /// Reads `KEY-NAME:BASE64`.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError`] naming what is wrong with `text`.
+    pub fn parse(text: &str) -> Result<Self, SignatureError> {
+        let split = text.split_once(':').filter(|(key_name, _)| !key_name.is_empty());
+        let Some((key_name, digits)) = split else {
+            return Err(SignatureError::NoKeyName { text: text.to_owned() });
+        };
+        let mut bytes = [0; SIGNATURE_LEN];
+        base64::decode_into(digits, &mut bytes)
+            .map_err(|_| SignatureError::Bytes { text: text.to_owned() })?;
+        Ok(Self { key_name: key_name.to_owned(), bytes })
+    }
+
+    /// The name of the key, such as `cache.example.org-1`.
+    #[must_use]
+    pub fn key_name(&self) -> &str {
+        &self.key_name
+    }
+
+    /// The signature itself.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; SIGNATURE_LEN] {
+        &self.bytes
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.key_name, base64::encode(&self.bytes))
+    }
+}
+
+/// Why a text is not a signature or a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each message names its fields")]
+pub enum SignatureError {
+    /// The key's name comes first.
+    #[error("`{text}` has no key name before a colon")]
+    NoKeyName { text: String },
+
+    /// 64 bytes in base64 come behind it.
+    #[error("`{text}` does not end with 64 bytes in base64")]
+    Bytes { text: String },
+
+    /// A public key is 32 bytes in base64, and a point of the curve.
+    #[error("`{text}` does not end with a public key in base64")]
+    Key { text: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printing_undoes_parsing() {
+        let signature = Signature::new("cache-1".to_owned(), [7; 64]);
+        assert_eq!(Signature::parse(&signature.to_string()), Ok(signature));
+    }
+
+    #[test]
+    fn refuses_what_has_no_key_or_another_length() {
+        for text in ["", "abc", ":abc", "key:", "key:abc", "key:AAAA"] {
+            assert!(Signature::parse(text).is_err(), "{text}");
+        }
+    }
+}
