@@ -57,11 +57,7 @@ impl Tool {
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        command.env("LC_ALL", "C").env(
-            "NIX_CONFIG",
-            "sandbox = false\nbuild-users-group =\nsubstitute = false\nsubstituters =\n\
-             experimental-features = nix-command flakes\nwarn-dirty = false",
-        );
+        for_nix(&mut command);
         command
     }
 
@@ -70,21 +66,35 @@ impl Tool {
     /// # Panics
     ///
     /// When it cannot be started, fails, or prints bytes that are not UTF-8.
+    #[track_caller]
     pub fn stdout<I, S>(&self, args: I) -> String
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut command = self.command();
-        command.args(args);
-        let output = command.output().expect("the tool starts");
-        assert!(
-            output.status.success(),
-            "{command:?} ended with {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let text = String::from_utf8(output.stdout).expect("the tool prints UTF-8");
-        text.trim_end().to_owned()
+        printed(self.command().args(args))
     }
+}
+
+/// Keeps Nix from the machine's configuration; other programs do not look at it.
+pub(crate) fn for_nix(command: &mut Command) {
+    command.env("LC_ALL", "C").env(
+        "NIX_CONFIG",
+        "sandbox = false\nbuild-users-group =\nsubstitute = false\nsubstituters =\n\
+         experimental-features = nix-command flakes\nwarn-dirty = false",
+    );
+}
+
+/// What a command that must succeed prints, without trailing white space.
+#[track_caller]
+pub(crate) fn printed(command: &mut Command) -> String {
+    let output = command.output().expect("the tool starts");
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).expect("the tool prints UTF-8");
+    text.trim_end().to_owned()
 }
