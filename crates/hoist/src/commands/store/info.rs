@@ -1,0 +1,30 @@
+//! `hoist store info`: all about one store path.
+
+use hoist_schema::Exit;
+use hoist_store::Store;
+
+use super::{record_of, valid};
+use crate::error::CliError;
+use crate::output::{Output, size};
+
+/// Tell all about a store path
+#[derive(Debug, clap::Args)]
+pub(super) struct InfoArgs {
+    /// The store path
+    store_path: String,
+}
+
+pub(super) fn run(args: &InfoArgs, store: &Store, out: &Output) -> Result<Exit, CliError> {
+    let info = valid(store, &args.store_path)?;
+    let record = record_of(store, &info);
+    out.record(&record);
+    out.line(format!("store path  {}", record.store_path));
+    out.line(format!("lies at     {}", record.path));
+    out.line(format!("NAR         {}, {}", size(record.nar_size_bytes), record.nar_hash));
+    out.line(format!("content     {}", record.ca.as_deref().unwrap_or("not addressed by it")));
+    out.line(format!("registered  {}", record.registered));
+    for reference in &record.references {
+        out.line(format!("refers to   {reference}"));
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,71 @@
+//! `hoist store`: what is in the store, and whether it is whole.
+
+mod dump;
+mod info;
+mod list;
+mod verify;
+
+use clap::Subcommand;
+use hoist_schema::Exit;
+use hoist_schema::record::StorePathRecord;
+use hoist_store::{PathInfo, Store};
+
+use super::generations::rfc3339;
+use super::switch::parse_store_path;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::settings::Settings;
+
+/// Look into the store
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hoist store ls
+  hoist store info /nix/store/…-pattern-search-0.1.0
+  hoist store verify
+  hoist store dump /nix/store/…-pattern-search-0.1.0 > x.nar")]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    command: StoreCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// List the valid store paths
+    Ls,
+    Info(info::InfoArgs),
+    Verify(verify::VerifyArgs),
+    Dump(dump::DumpArgs),
+}
+
+pub(crate) fn run(args: &StoreArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
+    let store = settings.store()?;
+    match &args.command {
+        StoreCommand::Ls => list::run(&store, out),
+        StoreCommand::Info(args) => info::run(args, &store, out),
+        StoreCommand::Verify(args) => verify::run(args, &store, out),
+        StoreCommand::Dump(args) => dump::run(args, &store),
+    }
+}
+
+/// What the store knows of a path, as a record.
+pub(super) fn record_of(store: &Store, info: &PathInfo) -> StorePathRecord {
+    StorePathRecord {
+        store_path: store.dir().print(&info.path),
+        path: store.physical(&info.path).display().to_string(),
+        nar_hash: info.nar_hash.sri(),
+        nar_size_bytes: info.nar_size.unwrap_or_default(),
+        ca: info.content_address.clone(),
+        references: info.references.iter().map(|path| store.dir().print(path)).collect(),
+        registered: rfc3339(info.registered_unix),
+    }
+}
+
+/// What the store knows of the path that `text` names, which must be valid.
+fn valid(store: &Store, text: &str) -> Result<PathInfo, CliError> {
+    let path = parse_store_path(store, text)?;
+    store.path_info(&path)?.ok_or_else(|| {
+        let message = format!("{} is not in {}", store.dir().print(&path), store.root().display());
+        CliError::new(Exit::No, message).hint("`hoist store ls` lists what is")
+    })
+}
