@@ -1,7 +1,7 @@
 //! Trees as archives.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use hoist_nix::{NarEvent, NarLimits, NarNode, NarReader, NarWriteError, NarWriter};
@@ -71,7 +71,8 @@ pub fn restore(nar: impl Read, dest: &Path) -> Result<(), TreeError> {
     let beside = beside.map_err(FileError::at("restore into", parent))?;
     let root_name = OsStr::new("tree");
     let root = beside.path().join(root_name);
-    let restored = write_nodes(nar, beside.path(), root_name, dest).and_then(|()| {
+    let restored = TreeWriter::new(beside.path(), root_name, Style::Plain).map_err(TreeError::from);
+    let restored = restored.and_then(|tree| write_nodes(nar, tree, dest)).and_then(|()| {
         renameat_with(CWD, &root, CWD, dest, RenameFlags::NOREPLACE)
             .map_err(FileError::at("restore to", dest))?;
         Ok(sync_dir(parent)?)
@@ -83,16 +84,49 @@ pub fn restore(nar: impl Read, dest: &Path) -> Result<(), TreeError> {
     restored
 }
 
-fn write_nodes(
-    nar: impl Read,
+/// Unpacks the NAR that is all of `nar` to `name` in the directory at `parent`, canonical but for
+/// the root's mode, all of it on disk. Returns the SHA-256 and the size in bytes of what was read.
+///
+/// `nar` need not be buffered. Behind the move to its place, the root wants to be [sealed]. After
+/// an error a part of the tree may lie there, which is the caller's to remove.
+///
+/// [sealed]: super::seal
+///
+/// # Errors
+///
+/// [`TreeError::Read`] when `nar` is not a NAR within hoist's limits or cannot be read,
+/// [`TreeError::File`] when the tree cannot be written.
+#[allow(dead_code, reason = "stores take NARs next")]
+pub(crate) fn unpack_canonical(
+    nar: &mut dyn Read,
     parent: &Path,
-    root_name: &OsStr,
-    dest: &Path,
-) -> Result<(), TreeError> {
+    name: &OsStr,
+) -> Result<(Sha256Hash, u64), TreeError> {
+    let tree = TreeWriter::new(parent, name, Style::Canonical)?;
+    let mut hashed = Hashed { from: nar, hasher: Sha256Hasher::new() };
+    let buffered = BufReader::with_capacity(256 * 1024, &mut hashed);
+    write_nodes(buffered, tree, &parent.join(name))?;
+    Ok(hashed.hasher.finish())
+}
+
+/// Hashes what is read through it.
+struct Hashed<'a> {
+    from: &'a mut dyn Read,
+    hasher: Sha256Hasher,
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+fn write_nodes(nar: impl Read, mut tree: TreeWriter, dest: &Path) -> Result<(), TreeError> {
     let read_error = |source| TreeError::Read { path: dest.to_owned(), source };
     let limits = NarLimits { depth: DEPTH_LIMIT, ..NarLimits::default() };
     let mut nar = NarReader::new(nar, limits).map_err(read_error)?;
-    let mut tree = TreeWriter::new(parent, root_name, Style::Plain)?;
     let mut chunk = vec![0; 64 * 1024];
     while let Some(event) = nar.next_event().map_err(read_error)? {
         let NarEvent::Node { name, node } = event else {
