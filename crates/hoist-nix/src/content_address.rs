@@ -41,8 +41,8 @@ impl ContentAddress {
 
     /// Returns the path of this content with the given name and references.
     ///
-    /// A path cannot be among its own references: Nix 2.8 and 2.26 give such paths different
-    /// hashes.
+    /// The path itself cannot be among its references, as it follows from them;
+    /// [`check_path`](Self::check_path) refuses what claims so.
     ///
     /// # Errors
     ///
@@ -72,6 +72,35 @@ impl ContentAddress {
             Self::Flat(hash) => Ok(make_fixed_output_path(dir, name, "", hash)),
             Self::Recursive(hash) => Ok(make_fixed_output_path(dir, name, "r:", hash)),
         }
+    }
+
+    /// Checks that `path` is the path of this content with the given references.
+    ///
+    /// # Errors
+    ///
+    /// [`StorePathError::SelfReference`] when `path` is among `references`: Nix names such a path
+    /// by the hash of its NAR without its own hash part, and 2.8 and 2.26 do so differently, so
+    /// that neither takes the other's. [`StorePathError::OtherContent`] when the content has
+    /// another path, else as [`store_path`](Self::store_path).
+    pub fn check_path(
+        &self,
+        dir: &StoreDir,
+        path: &StorePath,
+        references: &[StorePath],
+    ) -> Result<(), StorePathError> {
+        if references.contains(path) {
+            return Err(StorePathError::SelfReference { path: dir.print(path) });
+        }
+        let name = StorePathName::parse(path.name())?;
+        let computed = self.store_path(dir, &name, references)?;
+        if computed == *path {
+            return Ok(());
+        }
+        Err(StorePathError::OtherContent {
+            path: dir.print(path),
+            content_address: self.to_string(),
+            computed: dir.print(&computed),
+        })
     }
 }
 
@@ -135,6 +164,22 @@ mod tests {
         }
         assert!(ContentAddress::parse("fixed:git:sha1:x").is_err());
         assert!(ContentAddress::parse("nar:sha256:x").is_err());
+    }
+
+    #[test]
+    fn a_path_is_held_against_its_content() {
+        let name = StorePathName::parse("x").unwrap();
+        let dir = StoreDir::default();
+        let address = ContentAddress::Recursive(Sha256Hash::of(b"x").into());
+        let path = address.store_path(&dir, &name, &[]).unwrap();
+        assert_eq!(address.check_path(&dir, &path, &[]), Ok(()));
+
+        let other = fixed_recursive_sha256(&dir, &name, &Sha256Hash::of(b"other"));
+        let refusal = address.check_path(&dir, &other, &[]).unwrap_err().to_string();
+        assert!(refusal.contains(&format!("is that of `{}`", dir.print(&path))), "{refusal}");
+
+        let refusal = address.check_path(&dir, &path, std::slice::from_ref(&path)).unwrap_err();
+        assert_eq!(refusal, StorePathError::SelfReference { path: dir.print(&path) });
     }
 
     #[test]

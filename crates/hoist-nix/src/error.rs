@@ -81,6 +81,18 @@ pub enum StorePathError {
     #[error("name `{name}` is `.` or `..`, or starts with one of them and a `-`")]
     NameDots { name: String },
 
+    /// Nix 2.8 hashes the NAR without the path's own hash part and with the places of it, 2.26
+    /// without these; each refuses what the other made.
+    #[error(
+        "`{path}` refers to itself and is named by its content: Nix 2.8 and 2.26 hash such a path \
+         differently, and neither takes the other's"
+    )]
+    SelfReference { path: String },
+
+    /// A path that claims to be named by content that has another path.
+    #[error("`{path}` is not the path of its content: `{content_address}` is that of `{computed}`")]
+    OtherContent { path: String, content_address: String, computed: String },
+
     /// Only `fixed:r:sha256` and `text:sha256` paths may refer to other paths.
     #[error("content address `{content_address}` cannot have references")]
     References { content_address: String },

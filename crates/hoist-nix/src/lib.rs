@@ -33,6 +33,6 @@ pub use content_address::{ContentAddress, fixed_recursive_sha256};
 pub use error::{HashError, NarError, NarWriteError, StorePathError};
 pub use hash::{Hash, HashAlgorithm, HashingWriter, Sha256Hash, Sha256Hasher};
 pub use key::PublicKey;
-pub use nar::{NarEvent, NarLimits, NarNode, NarReader, NarWriter};
+pub use nar::{NarCopyError, NarEvent, NarLimits, NarNode, NarReader, NarWriter, copy_nar};
 pub use signature::{Signature, SignatureError};
 pub use store_path::{StoreDir, StorePath, StorePathName};

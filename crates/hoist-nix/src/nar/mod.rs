@@ -4,11 +4,13 @@
 //! Source: the chapter “Nix Archive (NAR) format” of the Nix manual. Strings are a 64-bit
 //! little-endian length, the bytes, and zeros up to a multiple of 8.
 
+mod copy;
 #[cfg(test)]
 mod properties;
 mod reader;
 mod writer;
 
+pub use copy::{NarCopyError, copy_nar};
 pub use reader::{NarEvent, NarLimits, NarNode, NarReader};
 pub use writer::NarWriter;
 

@@ -89,6 +89,8 @@ pub struct NarReader<R> {
     /// The last name of each open directory; none yet in a directory that is empty so far.
     open: Vec<Option<Vec<u8>>>,
     state: State,
+    /// Whether the input may go on behind the archive.
+    embedded: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +120,21 @@ impl<R: Read> NarReader<R> {
             }
             Err(error) => return Err(error),
         }
-        Ok(Self { input, limits, open: Vec::new(), state: State::Start })
+        Ok(Self { input, limits, open: Vec::new(), state: State::Start, embedded: false })
     }
 
-    /// Returns the next step, or `None` when the archive and the input are at their end.
+    /// Starts reading an archive inside a longer stream: it takes not a byte of `input` behind
+    /// the archive, and says nothing of what follows there.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn embedded(input: R, limits: NarLimits) -> Result<Self, NarError> {
+        Ok(Self { embedded: true, ..Self::new(input, limits)? })
+    }
+
+    /// Returns the next step, or `None` when the archive is at its end, and with it the input
+    /// unless the archive is [`embedded`](Self::embedded).
     ///
     /// What is left of a file's contents is skipped, its padding checked.
     ///
@@ -140,6 +153,7 @@ impl<R: Read> NarReader<R> {
                 self.node(None).map(Some)
             }
             State::Directory => self.entry_or_end().map(Some),
+            State::End if self.embedded => Ok(None),
             State::End => self.input.expect_end().map(|()| None),
             State::Contents { .. } => unreachable!("contents were read to their end above"),
         }
@@ -424,6 +438,23 @@ mod tests {
         let limits = NarLimits { file_size: 8, ..NarLimits::default() };
         let refusal = read_to_end(&nar.finish(), limits).unwrap_err();
         assert_eq!(refusal.to_string(), "file at byte 88 is 9 bytes long, limit 8");
+    }
+
+    #[test]
+    fn an_embedded_archive_leaves_what_follows_it() {
+        let mut nar = NarWriter::new(Vec::new()).unwrap();
+        nar.file(false, 3, &mut &b"abc"[..]).unwrap();
+        let mut bytes = nar.finish();
+        bytes.extend_from_slice(b"more");
+
+        let mut input = bytes.as_slice();
+        let mut reader = NarReader::embedded(&mut input, NarLimits::default()).unwrap();
+        while reader.next_event().unwrap().is_some() {}
+        assert_eq!(reader.next_event().unwrap(), None);
+        assert_eq!(input, b"more");
+
+        let refusal = read_to_end(&bytes, NarLimits::default()).unwrap_err();
+        assert!(matches!(refusal, NarError::Trailing { .. }), "{refusal}");
     }
 
     #[test]
