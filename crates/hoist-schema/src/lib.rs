@@ -1,14 +1,16 @@
-//! The stable surface of hoist: the manifest `hoist.toml`, the ABI file that is packed with an
-//! artifact, findings, the records that `--json` prints, and exit codes.
+//! The stable surface of hoist: the manifest `hoist.toml`, the lock file `hoist.lock`, the ABI file
+//! that is packed with an artifact, findings, the records that `--json` prints, and exit codes.
 //!
 //! Types and texts only: nothing here opens a file.
 
 pub mod abi;
 pub mod exit;
 pub mod finding;
+pub mod lock;
 pub mod manifest;
 pub mod record;
 
 pub use exit::Exit;
 pub use finding::{Finding, Severity};
+pub use lock::{Lock, LockError};
 pub use manifest::{Manifest, ManifestError};

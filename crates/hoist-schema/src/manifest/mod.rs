@@ -13,8 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ManifestError, Problem};
+pub(crate) use parse::is_inside;
 pub use parse::json_schema;
 pub use units::{GlibcVersion, SizeRange, Timeout};
+pub(crate) use unknown::nearest_key;
 
 /// The file's name in a project folder.
 pub const MANIFEST_FILE: &str = "hoist.toml";

@@ -252,7 +252,7 @@ fn no_profile_name(name: &str) -> Option<&'static str> {
 }
 
 /// Whether a relative path or glob stays where it starts.
-fn is_inside(path: &str) -> bool {
+pub(crate) fn is_inside(path: &str) -> bool {
     !path.is_empty()
         && !path.starts_with('/')
         && path.split('/').all(|part| part != ".." && part != "." && !part.is_empty())

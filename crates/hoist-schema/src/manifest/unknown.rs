@@ -71,15 +71,21 @@ fn unknown_key(
 ) -> Problem {
     let name = key.get_ref().as_ref();
     let section = if place.is_empty() { "the top level".to_owned() } else { format!("[{place}]") };
+    let hint = nearest_key(name, &section, known);
+    Problem::new(text, key.span(), format!("unknown key `{name}` in {section}"), hint)
+}
+
+/// What to write instead of the unknown key `name`: the nearest of the keys that `section` takes,
+/// and all of them.
+pub(crate) fn nearest_key(name: &str, section: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(name, known), known))
         .filter(|(distance, known)| *distance <= NEAR && *distance < known.chars().count())
         .min();
     let list = known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
-    let hint = match nearest {
+    match nearest {
         Some((_, nearest)) => format!("did you mean `{nearest}`? {section} takes {list}"),
         None => format!("{section} takes {list}"),
-    };
-    Problem::new(text, key.span(), format!("unknown key `{name}` in {section}"), hint)
+    }
 }
