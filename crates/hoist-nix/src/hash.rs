@@ -54,6 +54,11 @@ pub struct Hash {
 }
 
 impl Hash {
+    /// A hash that was computed; its bytes are as many as its kind has.
+    pub(crate) fn new(algorithm: HashAlgorithm, bytes: Vec<u8>) -> Self {
+        Self { algorithm, bytes }
+    }
+
     /// Reads a hash in any of Nix's texts: `KIND:` and Nix base32, base16 or base64, or
     /// `KIND-` and base64.
     ///
