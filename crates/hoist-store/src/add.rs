@@ -3,14 +3,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hoist_nix::{ContentAddress, Sha256Hash, StorePath, StorePathName, fixed_recursive_sha256};
 
-use crate::lock::PathLock;
+use crate::install::Staged;
 use crate::temp::TempDir;
-use crate::tree::{copy_canonical, hash_tree, remove_tree, seal, sync_dir};
-use crate::{FileError, Store, StoreError};
+use crate::tree::{copy_canonical, hash_tree};
+use crate::{FileError, PathInfo, Store, StoreError};
 
 /// What became of a tree that was added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +57,8 @@ impl Store {
         self.hold_off_collection()?;
         let mut added = Added { path, nar_hash, nar_size, already_there: true };
         if !self.is_there(&added.path)? {
-            added.already_there = self.install(&added, &temp.path().join(copied), &temp)?;
+            let staged = Staged { info: by_content(&added), tree: temp.path().join(copied) };
+            added.already_there = self.install(&[staged], &temp)?[0];
         }
         Ok(added)
     }
@@ -71,58 +71,19 @@ impl Store {
         let is_alike = |entry: fs::DirEntry| entry.file_name().to_string_lossy().ends_with(&ending);
         Ok(entries.flatten().any(is_alike))
     }
-
-    /// Moves a copied tree to its path and registers it. Returns whether another was faster.
-    fn install(&self, added: &Added, tree: &Path, temp: &TempDir) -> Result<bool, StoreError> {
-        let target = self.physical(&added.path);
-        let _lock = PathLock::acquire(&target)?;
-        if self.is_there(&added.path)? {
-            return Ok(true);
-        }
-        // What lies there without being registered is what a crash left, or nobody knows what.
-        set_aside(&target, temp)?;
-        temp.announce(&added.path)?;
-        fs::rename(tree, &target).map_err(FileError::at("move the tree to", &target))?;
-        let registered = self.register(added, &target);
-        if registered.is_err() && !self.may_be_valid(&added.path) {
-            // What cannot be removed is unregistered, and replaced when it is added again.
-            let _ = remove_tree(&target);
-        }
-        registered.map(|()| false)
-    }
-
-    /// Enters a tree that is at its path into the database, once it is sure to stay there.
-    fn register(&self, added: &Added, target: &Path) -> Result<(), StoreError> {
-        seal(target)?;
-        sync_dir(&self.layout.store())?;
-        let address = ContentAddress::Recursive(added.nar_hash.into()).to_string();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let database = self.database()?;
-        database.register(&added.path, &added.nar_hash, added.nar_size, now, &address)
-    }
-
-    /// Whether the store vouches for `path`, or cannot tell.
-    fn may_be_valid(&self, path: &StorePath) -> bool {
-        self.database().and_then(|database| database.is_valid(path)).unwrap_or(true)
-    }
-
-    /// Whether the store vouches for `path` and has it.
-    pub(crate) fn is_there(&self, path: &StorePath) -> Result<bool, StoreError> {
-        // The database comes first: one that cannot be opened, as on a full disk where it has to
-        // make files beside it, is known before anything is moved to its path.
-        let is_valid = self.database()?.is_valid(path)?;
-        Ok(is_valid && fs::symlink_metadata(self.physical(path)).is_ok())
-    }
 }
 
-/// Moves a leftover out of the way, into the folder that is removed next.
-fn set_aside(target: &Path, temp: &TempDir) -> Result<(), FileError> {
-    if fs::symlink_metadata(target).is_err() {
-        return Ok(());
-    }
-    match fs::rename(target, temp.path().join("leftover")) {
-        // A read-only directory cannot be moved, only removed, unless by root.
-        Err(_) => remove_tree(target),
-        Ok(()) => Ok(()),
+/// What is registered of a tree that is named by its content.
+fn by_content(added: &Added) -> PathInfo {
+    PathInfo {
+        path: added.path.clone(),
+        nar_hash: added.nar_hash,
+        nar_size: Some(added.nar_size),
+        registered_unix: 0,
+        deriver: None,
+        references: Vec::new(),
+        ultimate: false,
+        signatures: Vec::new(),
+        content_address: Some(ContentAddress::Recursive(added.nar_hash.into()).to_string()),
     }
 }

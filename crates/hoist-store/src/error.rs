@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hoist_nix::{HashError, NarError, NarWriteError, StorePath, StorePathError};
+use hoist_nix::{HashError, NarError, NarWriteError, Sha256Hash, StorePath, StorePathError};
+
+use crate::AddNarError;
 
 /// One operation on one file that the system refused.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +102,22 @@ pub enum StoreError {
     #[error(transparent)]
     Tree(#[from] TreeError),
 
+    /// What was offered as a path and its NAR is not taken.
+    #[error(transparent)]
+    AddNar(#[from] AddNarError),
+
+    /// The store does not vouch for the path.
+    #[error("store path `{path}` is not in the store")]
+    NotInStore { path: StorePath },
+
+    /// A link that would not keep what it points to.
+    #[error("`{}` cannot be a root: {why}", link.display())]
+    Root { link: PathBuf, why: &'static str },
+
+    /// The path has other contents than were registered.
+    #[error("`{path}` was modified: its hash is {found}, registered is {expected}")]
+    Modified { path: StorePath, found: Sha256Hash, expected: Sha256Hash },
+
     /// No store was made below this folder yet.
     #[error("`{}` holds no store", root.display())]
     NotAStore { root: PathBuf },
@@ -152,6 +170,10 @@ impl StoreError {
         match self {
             Self::File(error) => error.hint(),
             Self::Tree(error) => error.hint(),
+            Self::AddNar(error) => error.hint(),
+            Self::NotInStore { .. } => None,
+            Self::Root { .. } => Some("choose another place for the link"),
+            Self::Modified { .. } => Some("`hoist store verify` says what else was modified"),
             Self::NotAStore { .. } => Some("`hoist ship` makes one; or name another (`--store`)"),
             Self::SchemaVersion { .. } => Some("use the version of hoist or Nix that wrote it"),
             Self::DerivationName { .. } => Some("choose a name that ends otherwise"),

@@ -55,6 +55,21 @@ impl Layout {
         self.state("gc.lock")
     }
 
+    /// What processes keep from being collected as long as they live.
+    pub(crate) fn temp_roots(&self) -> PathBuf {
+        self.state("temproots")
+    }
+
+    /// Where a running collection of garbage is told of new roots.
+    pub(crate) fn gc_socket(&self) -> PathBuf {
+        self.state("gc-socket/socket")
+    }
+
+    /// Links to the links that keep paths from being collected and lie anywhere.
+    pub(crate) fn auto_roots(&self) -> PathBuf {
+        self.state("gcroots/auto")
+    }
+
     pub(crate) fn profiles(&self) -> PathBuf {
         self.state("profiles")
     }

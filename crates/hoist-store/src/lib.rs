@@ -24,18 +24,24 @@
 //! ```
 
 mod add;
+mod add_nar;
+mod auto_roots;
 mod backend;
 mod database;
+mod embedded;
 mod error;
+mod install;
 mod layout;
 mod lock;
 mod profile;
 mod store;
 mod temp;
+mod temp_roots;
 mod tree;
 mod verify;
 
 pub use add::Added;
+pub use add_nar::AddNarError;
 pub use backend::{Backend, NewPath, Trust};
 pub use database::PathInfo;
 pub use error::{FileError, ProfileError, StoreError, TreeError};

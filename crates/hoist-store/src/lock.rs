@@ -29,6 +29,16 @@ impl FileLock {
         }
     }
 
+    /// Shares the lock unless somebody holds it alone.
+    pub(crate) fn try_shared(path: &Path) -> Result<Option<Self>, FileError> {
+        let file = open_lock_file(path).map_err(FileError::at("open", path))?;
+        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockShared)) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(FileError::at("lock", path)(error)),
+        }
+    }
+
     /// Waits until nobody holds the lock, and holds it alone.
     pub(crate) fn exclusive(path: &Path) -> Result<Self, FileError> {
         Self::lock(open_lock_file(path), path, FlockOperation::LockExclusive)

@@ -8,6 +8,7 @@ use hoist_nix::{StoreDir, StorePath};
 use crate::database::Database;
 use crate::layout::Layout;
 use crate::lock::FileLock;
+use crate::temp_roots::TempRoots;
 use crate::{PathInfo, StoreError};
 
 /// A store below a root of its own.
@@ -23,6 +24,8 @@ pub struct Store {
     schema_lock: OnceCell<Option<FileLock>>,
     /// Keeps collections of garbage away from what was added and is no root yet.
     gc_lock: OnceCell<FileLock>,
+    /// Keeps single paths away from them.
+    pub(crate) temp_roots: OnceCell<TempRoots>,
 }
 
 impl Store {
@@ -41,6 +44,7 @@ impl Store {
             database: OnceCell::new(),
             schema_lock: OnceCell::new(),
             gc_lock: OnceCell::new(),
+            temp_roots: OnceCell::new(),
         })
     }
 

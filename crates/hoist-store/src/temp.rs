@@ -36,10 +36,14 @@ impl TempDir {
         &self.path
     }
 
-    /// Writes down where a tree of this folder goes, so that it is found there after a crash.
-    pub(crate) fn announce(&self, path: &StorePath) -> Result<(), FileError> {
+    /// Writes down where trees of this folder go, so that they are found there after a crash.
+    pub(crate) fn announce<'p>(
+        &self,
+        paths: impl Iterator<Item = &'p StorePath>,
+    ) -> Result<(), FileError> {
         let file = announcement(&self.path);
-        fs::write(&file, path.as_str()).map_err(FileError::at("write", &file))
+        let lines: String = paths.map(|path| format!("{path}\n")).collect();
+        fs::write(&file, lines).map_err(FileError::at("write", &file))
     }
 }
 
@@ -63,22 +67,23 @@ fn remove_stale(store: &Store, area: &Path) -> Result<(), FileError> {
         // One that cannot be opened was removed by its owner meanwhile.
         let Ok(dir) = File::open(&path) else { continue };
         let is_stale = path.is_dir() && try_exclusive(&dir).is_ok_and(|locked| locked);
-        if is_stale && remove_leftover(store, &path).is_ok() {
+        if is_stale && remove_leftovers(store, &path).is_ok() {
             let _ = remove_tree(&path);
         }
     }
     Ok(())
 }
 
-/// Removes the tree that a dead process moved to its path and did not register.
-fn remove_leftover(store: &Store, dir: &Path) -> Result<(), StoreError> {
+/// Removes the trees that a dead process moved to their paths and did not register.
+fn remove_leftovers(store: &Store, dir: &Path) -> Result<(), StoreError> {
     let announced = fs::read_to_string(announcement(dir)).unwrap_or_default();
-    let Ok(path) = StorePath::parse(&announced) else { return Ok(()) };
-    let target = store.physical(&path);
-    // Who holds the lock replaces the tree by its own.
-    let Some(_lock) = PathLock::try_acquire(&target)? else { return Ok(()) };
-    if !store.database()?.is_valid(&path)? {
-        remove_tree(&target)?;
+    for path in announced.lines().filter_map(|line| StorePath::parse(line).ok()) {
+        let target = store.physical(&path);
+        // Who holds the lock replaces the tree by its own.
+        let Some(_lock) = PathLock::try_acquire(&target)? else { continue };
+        if !store.database()?.is_valid(&path)? {
+            remove_tree(&target)?;
+        }
     }
     Ok(())
 }

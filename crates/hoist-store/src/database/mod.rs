@@ -1,6 +1,7 @@
 //! The database of valid paths, as Nix has it.
 
 mod open;
+mod order;
 mod read;
 mod write;
 

@@ -27,6 +27,16 @@ impl Database {
     }
 
     /// All valid paths, sorted.
+    pub(crate) fn paths(&self) -> Result<Vec<StorePath>, StoreError> {
+        let read = || {
+            let mut query = self.connection.prepare("select path from ValidPaths order by path")?;
+            query.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
+        };
+        let paths = read().map_err(|error| self.error(error))?;
+        paths.iter().map(|path| self.parse_path(path)).collect()
+    }
+
+    /// What is known of all valid paths, sorted by path.
     pub(crate) fn path_infos(&self) -> Result<Vec<PathInfo>, StoreError> {
         let rows = || {
             let mut query = self.connection.prepare("select * from ValidPaths order by path")?;

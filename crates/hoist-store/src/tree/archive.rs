@@ -96,7 +96,6 @@ pub fn restore(nar: impl Read, dest: &Path) -> Result<(), TreeError> {
 ///
 /// [`TreeError::Read`] when `nar` is not a NAR within hoist's limits or cannot be read,
 /// [`TreeError::File`] when the tree cannot be written.
-#[allow(dead_code, reason = "stores take NARs next")]
 pub(crate) fn unpack_canonical(
     nar: &mut dyn Read,
     parent: &Path,

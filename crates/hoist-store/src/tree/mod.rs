@@ -8,7 +8,6 @@ mod remove;
 mod walk;
 mod write;
 
-#[allow(unused_imports, reason = "stores take NARs next")]
 pub(crate) use archive::unpack_canonical;
 pub use archive::{dump, hash_tree, restore};
 pub(crate) use copy::copy_canonical;

@@ -1,0 +1,133 @@
+//! Holding a path that is offered against what is said of it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use hoist_nix::{
+    ContentAddress, HashAlgorithm, Hasher, Sha256Hash, Sha256Hasher, StoreDir, StorePath,
+};
+
+use crate::tree::dump;
+use crate::{AddNarError, FileError, NewPath, StoreError, Trust};
+
+/// Checks all that can be known before the archive is read.
+pub(super) fn check_promise(
+    dir: &StoreDir,
+    new: &NewPath,
+    trust: Trust<'_>,
+) -> Result<(), AddNarError> {
+    if let Some(address) = &new.content_address {
+        let fits = address.check_path(dir, &new.path, &new.references);
+        return fits.map_err(|source| AddNarError::Address { path: new.path.clone(), source });
+    }
+    let Trust::Keys(keys) = trust else { return Ok(()) };
+    let fingerprint = fingerprint(dir, new);
+    let vouches =
+        |signature| keys.iter().any(|key| key.verifies(fingerprint.as_bytes(), signature));
+    if new.signatures.iter().any(vouches) {
+        return Ok(());
+    }
+    Err(AddNarError::Untrusted { path: new.path.clone() })
+}
+
+/// What a signature is made of.
+fn fingerprint(dir: &StoreDir, new: &NewPath) -> String {
+    let mut references: Vec<&StorePath> = new.references.iter().collect();
+    references.sort_unstable();
+    references.dedup();
+    let references: Vec<String> =
+        references.into_iter().map(|reference| dir.print(reference)).collect();
+    let (path, references) = (dir.print(&new.path), references.join(","));
+    format!("1;{path};{};{};{references}", new.nar_hash, new.nar_size)
+}
+
+/// Checks what was unpacked to `tree`.
+pub(super) fn check_content(
+    new: &NewPath,
+    tree: &Path,
+    nar_hash: Sha256Hash,
+    nar_size: u64,
+) -> Result<(), StoreError> {
+    let path = || new.path.clone();
+    if nar_size != new.nar_size {
+        let (found, wanted) = (nar_size, new.nar_size);
+        return Err(AddNarError::Size { path: path(), found, wanted }.into());
+    }
+    if nar_hash != new.nar_hash {
+        let (found, wanted) = (nar_hash, new.nar_hash);
+        return Err(AddNarError::Hash { path: path(), found, wanted }.into());
+    }
+    let Some(address) = &new.content_address else { return Ok(()) };
+    let found = match content_of(address, tree, nar_hash)? {
+        Content::Address(found) if found == *address => return Ok(()),
+        Content::Address(found) => format!("`{found}`"),
+        Content::Other(kind) => kind.to_owned(),
+    };
+    let content_address = address.to_string();
+    Err(AddNarError::Content { path: path(), content_address, found }.into())
+}
+
+/// What lies in a tree, in the terms of a content address.
+enum Content {
+    Address(ContentAddress),
+    /// Nothing that such an address can name.
+    Other(&'static str),
+}
+
+/// Returns the address of the same kind that `tree` has.
+fn content_of(
+    address: &ContentAddress,
+    tree: &Path,
+    nar_hash: Sha256Hash,
+) -> Result<Content, StoreError> {
+    let is_flat = !matches!(address, ContentAddress::Recursive(_));
+    if let Some(kind) = not_a_plain_file(tree)?.filter(|_| is_flat) {
+        return Ok(Content::Other(kind));
+    }
+    let found = match address {
+        ContentAddress::Text(_) => {
+            let mut hasher = Sha256Hasher::new();
+            copy_file(tree, &mut hasher)?;
+            ContentAddress::Text(hasher.finish().0)
+        }
+        ContentAddress::Flat(hash) => {
+            let mut hasher = Hasher::new(hash.algorithm());
+            copy_file(tree, &mut hasher)?;
+            ContentAddress::Flat(hasher.finish())
+        }
+        ContentAddress::Recursive(hash) if hash.algorithm() == HashAlgorithm::Sha256 => {
+            ContentAddress::Recursive(nar_hash.into())
+        }
+        ContentAddress::Recursive(hash) => {
+            let mut hasher = Hasher::new(hash.algorithm());
+            dump(tree, &mut hasher)?;
+            ContentAddress::Recursive(hasher.finish())
+        }
+    };
+    Ok(Content::Address(found))
+}
+
+/// An address by bytes says nothing of modes: it is good for a file without the executable bit,
+/// which is what Nix makes of it.
+fn not_a_plain_file(tree: &Path) -> Result<Option<&'static str>, FileError> {
+    let metadata = fs::symlink_metadata(tree).map_err(FileError::at("read", tree))?;
+    let kind = metadata.file_type();
+    Ok(if kind.is_dir() {
+        Some("a directory")
+    } else if kind.is_symlink() {
+        Some("a symlink")
+    } else if metadata.permissions().mode() & 0o100 != 0 {
+        Some("an executable file")
+    } else {
+        None
+    })
+}
+
+fn copy_file(file: &Path, hasher: &mut impl Write) -> Result<(), FileError> {
+    File::open(file)
+        .and_then(|mut opened| io::copy(&mut opened, hasher))
+        .map(|_| ())
+        .map_err(FileError::at("read", file))
+}
