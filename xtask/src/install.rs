@@ -7,14 +7,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::Result;
 use crate::run::{cargo, command, find, quiet};
+use crate::{Result, trixie};
 
 /// Programs that tests run, and the Debian package of each.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("bash", "bash"),
     ("c++", "g++"),
     ("cc", "gcc"),
+    ("debootstrap", "debootstrap"),
     ("g++", "g++"),
     ("gcc", "gcc"),
     ("nix-env", "nix-bin"),
@@ -58,6 +59,7 @@ impl Tools {
         installer.debian_packages();
         installer.wheels(&venv);
         installer.nextest();
+        installer.trixie();
         for failure in &installer.failures {
             println!("not installed: {failure}");
         }
@@ -163,6 +165,23 @@ impl Installer<'_> {
             let args = ["install", "--quiet", "--debug", "--locked", "cargo-nextest", "--root"];
             let mut install = cargo(&args);
             self.attempt(what, install.arg(self.own).env("CARGO_PROFILE_DEV_DEBUG", "false"));
+        }
+    }
+
+    fn trixie(&mut self) {
+        let Some(folder) = hoist_testkit::trixie_folder() else {
+            self.failures.push("Debian trixie with nix-bin: this user has no home".to_owned());
+            return;
+        };
+        if trixie::is_there(&folder) {
+            return;
+        }
+        let what = format!("Debian trixie with nix-bin in {}", folder.display());
+        println!("install: {what}");
+        if !is_root() {
+            self.failures.push(format!("{what}: that takes root"));
+        } else if let Err(error) = trixie::make(&folder, &self.path) {
+            self.failures.push(format!("{what}\n{error}"));
         }
     }
 }

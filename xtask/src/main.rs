@@ -12,6 +12,7 @@ mod metadata;
 mod run;
 mod test;
 mod tidy;
+mod trixie;
 
 use std::error::Error;
 use std::path::Path;

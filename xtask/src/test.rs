@@ -15,8 +15,9 @@ use crate::{Result, layers, root, tidy};
 /// Run every test and every check of this repository
 ///
 /// What they need beside cargo is installed first: Debian packages where this runs as root, Python
-/// wheels and cargo-nextest below the target folder. Each installation is one line. Where all of it
-/// is there, a test that finds its tool missing fails; else it says NOT CHECKED.
+/// wheels and cargo-nextest below the target folder, a newer Debian with its Nix in the user's cache
+/// folder. Each installation is one line. Where all of it is there, a test that finds its tool
+/// missing fails; else it says NOT CHECKED.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArgs {
     /// Install nothing; what needs an absent tool is not checked
