@@ -24,30 +24,34 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 /// Reads `text` into `bytes`, which it must fill exactly; the padding may be left out, as Nix
 /// accepts it.
 pub(crate) fn decode_into(text: &str, bytes: &mut [u8]) -> Result<(), HashError> {
-    let refused = || HashError::Base64 { text: text.to_owned() };
+    decode(text, bytes).ok_or_else(|| HashError::Base64 { text: text.to_owned() })
+}
+
+/// As [`decode_into`], for texts that no error may hold.
+pub(crate) fn decode(text: &str, bytes: &mut [u8]) -> Option<()> {
     let padded_len = bytes.len().div_ceil(3) * 4;
     let digits_len = (bytes.len() * 8).div_ceil(6);
-    let (digits, padding) = text.as_bytes().split_at_checked(digits_len).ok_or_else(refused)?;
+    let (digits, padding) = text.as_bytes().split_at_checked(digits_len)?;
     let is_padded = text.len() == padded_len && padding.iter().all(|&byte| byte == b'=');
     if !padding.is_empty() && !is_padded {
-        return Err(refused());
+        return None;
     }
     for (chunk, out) in digits.chunks(4).zip(bytes.chunks_mut(3)) {
         let mut group = 0_u32;
         for position in 0..4 {
             let value = match chunk.get(position) {
-                Some(byte) => DIGITS.iter().position(|digit| digit == byte).ok_or_else(refused)?,
+                Some(byte) => DIGITS.iter().position(|digit| digit == byte)?,
                 None => 0,
             };
             group = group << 6 | u32::try_from(value).expect("a digit is below 64");
         }
         let [_, group @ ..] = group.to_be_bytes();
         if group[out.len()..].iter().any(|&rest| rest != 0) {
-            return Err(refused());
+            return None;
         }
         out.copy_from_slice(&group[..out.len()]);
     }
-    Ok(())
+    Some(())
 }
 
 #[cfg(test)]

@@ -21,21 +21,34 @@ pub enum ContentAddress {
 }
 
 impl ContentAddress {
-    /// Reads `text:sha256:…`, `fixed:KIND:…` or `fixed:r:KIND:…`.
+    /// Reads `text:sha256:…`, `fixed:KIND:…` or `fixed:r:KIND:…`. The kind must be said, with a
+    /// colon: Nix refuses SRI hashes here.
     ///
     /// # Errors
     ///
     /// [`HashError`] naming what is wrong with `text`.
     pub fn parse(text: &str) -> Result<Self, HashError> {
+        let refused = || HashError::ContentAddress { text: text.to_owned() };
+        if text.contains('-') {
+            return Err(refused());
+        }
         if let Some(hash) = text.strip_prefix("text:") {
+            let hash = hash.strip_prefix("sha256:").ok_or_else(refused)?;
             return Sha256Hash::parse(hash).map(Self::Text);
         }
-        let Some(fixed) = text.strip_prefix("fixed:") else {
-            return Err(HashError::ContentAddress { text: text.to_owned() });
-        };
+        let Some(fixed) = text.strip_prefix("fixed:") else { return Err(refused()) };
         match fixed.strip_prefix("r:") {
             Some(hash) => Hash::parse(hash).map(Self::Recursive),
             None => Hash::parse(fixed).map(Self::Flat),
+        }
+    }
+
+    /// Which kind of hash names the content.
+    #[must_use]
+    pub fn algorithm(&self) -> HashAlgorithm {
+        match self {
+            Self::Text(_) => HashAlgorithm::Sha256,
+            Self::Flat(hash) | Self::Recursive(hash) => hash.algorithm(),
         }
     }
 
@@ -164,6 +177,15 @@ mod tests {
         }
         assert!(ContentAddress::parse("fixed:git:sha1:x").is_err());
         assert!(ContentAddress::parse("nar:sha256:x").is_err());
+    }
+
+    #[test]
+    fn the_kind_of_the_hash_is_said_with_a_colon() {
+        let hash = Sha256Hash::of(b"x");
+        for text in [hash.nix32(), hash.sri()] {
+            assert!(ContentAddress::parse(&format!("text:{text}")).is_err(), "{text}");
+            assert!(ContentAddress::parse(&format!("fixed:r:{text}")).is_err(), "{text}");
+        }
     }
 
     #[test]

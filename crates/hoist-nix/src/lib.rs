@@ -21,20 +21,29 @@
 
 pub mod base32;
 mod base64;
+mod cache_info;
 mod content_address;
 mod error;
 mod hash;
 mod hasher;
 mod key;
+mod listing;
 mod nar;
+mod narinfo;
 mod signature;
 mod store_path;
+pub mod wire;
 
+pub use cache_info::{CacheInfo, CacheInfoError};
 pub use content_address::{ContentAddress, fixed_recursive_sha256};
 pub use error::{HashError, NarError, NarWriteError, StorePathError};
 pub use hash::{Hash, HashAlgorithm, HashingWriter, Sha256Hash, Sha256Hasher};
 pub use hasher::Hasher;
-pub use key::PublicKey;
+pub use key::{PublicKey, SecretKey};
+pub use listing::{ListingError, write_listing};
 pub use nar::{NarCopyError, NarEvent, NarLimits, NarNode, NarReader, NarWriter, copy_nar};
+pub use narinfo::{
+    Compression, NarInfo, NarInfoError, NarUrl, NarUrlError, OfferError, Voucher, fingerprint,
+};
 pub use signature::{Signature, SignatureError};
 pub use store_path::{StoreDir, StorePath, StorePathName};

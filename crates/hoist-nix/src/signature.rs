@@ -75,6 +75,18 @@ pub enum SignatureError {
     /// A public key is 32 bytes in base64, and a point of the curve.
     #[error("`{text}` does not end with a public key in base64")]
     Key { text: String },
+
+    /// A name of other characters would not survive Nix's list of trusted keys.
+    #[error("key name `{name}` is empty or has other characters than plain ASCII without colon")]
+    KeyName { name: String },
+
+    /// Not quoted, because most of it may be secret.
+    #[error("the text is not a secret key, wanted a name, a colon and 64 bytes in base64")]
+    SecretKey,
+
+    /// Signatures by such a key would verify under no public key.
+    #[error("the two halves of secret key `{name}` do not belong together")]
+    KeyPair { name: String },
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod archive;
 mod hash;
+mod narinfo;
 mod store_path;
 
 use std::fs;
