@@ -119,20 +119,10 @@ pub enum OfferError {
     #[error("the NAR is not compressed, yet file and NAR differ in {what}")]
     Uncompressed { what: &'static str },
 
-    /// Nix 2.8 and 2.26 hash what refers to itself differently, so neither takes the other's.
-    #[error(
-        "`{path}` is named by its content and refers to itself; releases of Nix disagree on the \
-         hash of such content"
-    )]
-    SelfReference { path: StorePath },
-
-    /// Real Nix aborts when it meets one of these.
-    #[error("no content can be at `{path}` as its content address says")]
-    NoContentPath { path: StorePath, source: StorePathError },
-
-    /// Real Nix aborts when it meets one of these.
-    #[error("content `{content_address}` belongs at `{belongs}`, not at `{path}`")]
-    OtherContent { path: StorePath, content_address: ContentAddress, belongs: StorePath },
+    /// No signature covers the content address, and real Nix aborts on one that does not fit; on
+    /// that of content that refers to itself, releases of Nix disagree.
+    #[error("`{path}` does not fit its content address")]
+    ContentAddress { path: StorePath, source: StorePathError },
 
     /// The content is named by the hash of the NAR.
     #[error("`{path}` is named by content `{content_address}`, but its NAR has hash `{nar_hash}`")]
@@ -160,8 +150,8 @@ impl OfferError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::SelfReference { .. } => {
-                Some("offer it without its content address and signed, or build it again")
+            Self::ContentAddress { source: StorePathError::SelfReference { .. }, .. } => {
+                Some("ask the cache's owner to leave out its content address, and sign it")
             }
             Self::Untrusted { .. } => Some("if you trust that key, add it to the trusted ones"),
             Self::Unsigned { .. } | Self::WeakHash { .. } => {

@@ -1,9 +1,7 @@
 //! Whether what a cache offers is taken.
 
 use super::{Compression, NarInfo, OfferError, sorted};
-use crate::{
-    ContentAddress, HashAlgorithm, PublicKey, Signature, StoreDir, StorePath, StorePathName,
-};
+use crate::{ContentAddress, HashAlgorithm, PublicKey, Signature, StoreDir, StorePath};
 
 /// Size of the NAR of an empty directory, the smallest there is.
 const NAR_MIN_SIZE: u64 = 96;
@@ -82,24 +80,16 @@ impl NarInfo {
         dir: &StoreDir,
         content_address: &ContentAddress,
     ) -> Result<(), OfferError> {
-        let path = &self.store_path;
-        if self.references.contains(path) {
-            return Err(OfferError::SelfReference { path: path.clone() });
+        let path = self.store_path.clone();
+        if let Err(source) = content_address.check_path(dir, &path, &self.references) {
+            return Err(OfferError::ContentAddress { path, source });
         }
-        let name = StorePathName::parse(path.name()).expect("a store path has a name");
-        let belongs = content_address
-            .store_path(dir, &name, &self.references)
-            .map_err(|source| OfferError::NoContentPath { path: path.clone(), source })?;
-        let (path, content_address) = (path.clone(), content_address.clone());
-        if belongs != path {
-            return Err(OfferError::OtherContent { path, content_address, belongs });
-        }
-        match &content_address {
+        match content_address {
             ContentAddress::Recursive(hash)
                 if hash.algorithm() == HashAlgorithm::Sha256
                     && hash.as_bytes() != self.nar_hash.0 =>
             {
-                let nar_hash = self.nar_hash;
+                let (content_address, nar_hash) = (content_address.clone(), self.nar_hash);
                 Err(OfferError::OtherNar { path, content_address, nar_hash })
             }
             _ => Ok(()),

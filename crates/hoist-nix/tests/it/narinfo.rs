@@ -5,7 +5,7 @@ use std::fs;
 
 use hoist_nix::{
     CacheInfo, NarInfo, NarInfoError, NarLimits, OfferError, PublicKey, SecretKey, Signature,
-    StoreDir, StorePath, Voucher, write_listing,
+    StoreDir, StorePath, StorePathError, Voucher, write_listing,
 };
 use serde_json::Value;
 
@@ -227,7 +227,8 @@ fn content_that_refers_to_itself_is_refused_even_when_signed() {
                 assert_eq!(answer, Ok(Voucher::Key("hoist-test-1".to_owned())));
                 continue;
             }
-            assert_eq!(answer, Err(OfferError::SelfReference { path: path.clone() }));
+            let source = StorePathError::SelfReference { path: dir.print(&path) };
+            assert_eq!(answer, Err(OfferError::ContentAddress { path: path.clone(), source }));
             info.content_address = None;
             let answer = info.accept(&dir, &path, &[key.to_public()]);
             assert_eq!(answer, Ok(Voucher::Key("hoist-test-1".to_owned())));
