@@ -43,6 +43,8 @@ enum State {
     WantsNode,
     /// Inside a directory, or behind the root.
     WantsEntry,
+    /// Inside a file of this size.
+    InsideFile(u64),
 }
 
 impl<W: Write> NarWriter<W> {
@@ -71,6 +73,19 @@ impl<W: Write> NarWriter<W> {
         size: u64,
         contents: &mut impl Read,
     ) -> Result<(), NarWriteError> {
+        self.begin_file(executable, size)?;
+        self.copy(size, contents)?;
+        self.end_file()
+    }
+
+    /// Begins a file whose contents the caller writes to [`get_mut`](Self::get_mut), `size` bytes
+    /// of them, before it calls [`end_file`](Self::end_file): for contents that are in the right
+    /// place already.
+    ///
+    /// # Errors
+    ///
+    /// [`NarWriteError::Write`] when the writer below fails.
+    pub fn begin_file(&mut self, executable: bool, size: u64) -> Result<(), NarWriteError> {
         self.begin_node(b"regular");
         if executable {
             self.word(b"executable");
@@ -78,10 +93,29 @@ impl<W: Write> NarWriter<W> {
         }
         self.word(b"contents");
         self.words.extend_from_slice(&size.to_le_bytes());
-        self.flush_words()?;
-        self.copy(size, contents)?;
+        self.state = State::InsideFile(size);
+        self.flush_words()
+    }
+
+    /// Ends the file that was begun last.
+    ///
+    /// # Errors
+    ///
+    /// [`NarWriteError::Write`] when the writer below fails.
+    ///
+    /// # Panics
+    ///
+    /// When no file was begun.
+    pub fn end_file(&mut self) -> Result<(), NarWriteError> {
+        let State::InsideFile(size) = self.state else { panic!("a file was begun") };
+        self.state = State::WantsEntry;
         self.words.resize(padding_len(size), 0);
         self.end_node()
+    }
+
+    /// The writer below, for the contents of a file that was begun and for nothing else.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Writes a symlink.
@@ -131,7 +165,9 @@ impl<W: Write> NarWriter<W> {
         {
             return Err(NarWriteError::Order { name: lossy(name), previous: lossy(previous) });
         }
-        *last = Some(name.to_vec());
+        let last = last.get_or_insert_default();
+        last.clear();
+        last.extend_from_slice(name);
         for word in [b"entry", &b"("[..], b"name", name, b"node"] {
             self.word(word);
         }
@@ -262,6 +298,17 @@ mod tests {
         let mut nar = NarWriter::new(Vec::new()).unwrap();
         let refusal = nar.file(false, 3, &mut &b"ab"[..]).unwrap_err();
         assert_eq!(refusal.to_string(), "the contents ended after 2 bytes, wanted 3");
+    }
+
+    #[test]
+    fn contents_may_be_written_past_the_writer() {
+        let mut ours = NarWriter::new(Vec::new()).unwrap();
+        ours.begin_file(true, 3).unwrap();
+        ours.get_mut().extend_from_slice(b"abc");
+        ours.end_file().unwrap();
+        let mut nar = NarWriter::new(Vec::new()).unwrap();
+        nar.file(true, 3, &mut &b"abc"[..]).unwrap();
+        assert_eq!(ours.finish(), nar.finish());
     }
 
     #[test]
