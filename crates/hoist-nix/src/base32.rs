@@ -18,6 +18,17 @@ const VALUES: [u8; 256] = {
     values
 };
 
+/// Whether each byte is a digit.
+pub(crate) const IS_DIGIT: [bool; 256] = {
+    let mut is_digit = [false; 256];
+    let mut value = 0;
+    while value < 32 {
+        is_digit[DIGITS[value] as usize] = true;
+        value += 1;
+    }
+    is_digit
+};
+
 /// Returns how many digits `bytes` bytes take.
 #[must_use]
 pub const fn encoded_len(bytes: usize) -> usize {

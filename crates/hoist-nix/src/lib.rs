@@ -30,6 +30,7 @@ mod key;
 mod listing;
 mod nar;
 mod narinfo;
+mod refscan;
 mod signature;
 mod store_path;
 pub mod wire;
@@ -45,5 +46,6 @@ pub use nar::{NarCopyError, NarEvent, NarLimits, NarNode, NarReader, NarWriter, 
 pub use narinfo::{
     Compression, NarInfo, NarInfoError, NarUrl, NarUrlError, OfferError, Voucher, fingerprint,
 };
+pub use refscan::{FoundReferences, OwnPlaces, RefScanner};
 pub use signature::{Signature, SignatureError};
 pub use store_path::{StoreDir, StorePath, StorePathName};

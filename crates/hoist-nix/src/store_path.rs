@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{StorePathError, base32};
 
 /// Characters of the hash part: 160 bits in Nix base32.
-const HASH_PART_LEN: usize = 32;
+pub(crate) const HASH_PART_LEN: usize = 32;
 
 /// Longest name: 255 bytes of a file name, less hash part, dash and `.drv.lock` with its dash.
 const NAME_MAX_LEN: usize = 211;

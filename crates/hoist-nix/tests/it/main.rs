@@ -5,6 +5,7 @@
 mod archive;
 mod hash;
 mod narinfo;
+mod refscan;
 mod store_path;
 
 use std::fs;

@@ -1,12 +1,14 @@
 //! Store paths, their names, and the content they follow from.
 
+use std::fs;
+
 use hoist_nix::{
-    ContentAddress, Hash, HashAlgorithm, Sha256Hash, StoreDir, StorePath, StorePathName,
-    fixed_recursive_sha256,
+    ContentAddress, Hash, HashAlgorithm, RefScanner, Sha256Hash, StoreDir, StorePath,
+    StorePathError, StorePathName, fixed_recursive_sha256,
 };
 use serde_json::Value;
 
-use crate::{archive, contents, json, list, text};
+use crate::{archive, contents, fixture, json, list, text};
 
 /// Checks that path and content address of `result` belong together.
 fn check(dir: &StoreDir, result: &Value) {
@@ -98,9 +100,84 @@ fn names_are_accepted_where_both_versions_do() {
         if let (Ok(name), true) = (parsed, both) {
             let path = fixed_recursive_sha256(&dir, &name, &nar_hash);
             assert_eq!(dir.print(&path), text(added[0], "path"));
+            let text_path = ContentAddress::Text(Sha256Hash::of(b"x")).store_path(&dir, &name, &[]);
+            let written = &case["by_version"]["2.26.3"]["toFile"];
+            assert_eq!(dir.print(&text_path.unwrap()), text(written, "path"));
         }
     }
     println!("{} names", list(&vectors, "names").len());
+}
+
+/// What each version made of a path by `nix store make-content-addressed`: its path and what the
+/// version registered of it.
+fn made_by_content(case: &Value) -> Vec<(&'static str, &str, &Value)> {
+    let results = ["2.8.0", "2.26.3"].map(|version| {
+        let result = case.get("result").unwrap_or_else(|| &case["by_version"][version]);
+        let made = result["after"].as_object().unwrap();
+        made.iter().map(move |(path, info)| (version, path.as_str(), info))
+    });
+    results.into_iter().flatten().collect()
+}
+
+/// The versions agree on paths without a self reference, and so does hoist; it refuses the others.
+#[test]
+fn paths_named_by_content_may_not_refer_to_themselves() {
+    let vectors = json("store-paths.json");
+    let dir = StoreDir::default();
+    let [mut agreed, mut refused] = [0, 0];
+    for case in list(&vectors, "make_content_addressed") {
+        for (_, printed, info) in made_by_content(case) {
+            let path = dir.parse_path(printed).unwrap();
+            let address = ContentAddress::parse(text(info, "ca")).unwrap();
+            let reference = |value: &Value| dir.parse_path(value.as_str().unwrap()).unwrap();
+            let references: Vec<_> = list(info, "references").iter().map(reference).collect();
+            let answer = address.check_path(&dir, &path, &references);
+            if references.contains(&path) {
+                assert_eq!(answer, Err(StorePathError::SelfReference { path: printed.into() }));
+                refused += 1;
+            } else {
+                assert_eq!(answer, Ok(()), "{printed}");
+                let nar = fs::read(fixture(text(&case["nars"], printed))).unwrap();
+                assert_eq!(Sha256Hash::of(&nar).sri(), text(info, "narHash"), "{printed}");
+                assert_eq!(address, ContentAddress::Recursive(Sha256Hash::of(&nar).into()));
+                agreed += 1;
+            }
+        }
+    }
+    assert!(agreed > 0 && refused > 0);
+    println!("{agreed} paths by content, {refused} with self references");
+}
+
+/// Why hoist refuses self references: 2.8 hashes the places of the hash part, 2.26 does not. Here
+/// both are worked out from the places that the scan found.
+#[test]
+fn the_two_versions_hash_self_references_differently() {
+    let vectors = json("store-paths.json");
+    let dir = StoreDir::default();
+    let mut count = 0;
+    for case in list(&vectors, "make_content_addressed") {
+        for (version, printed, info) in made_by_content(case) {
+            let path = dir.parse_path(printed).unwrap();
+            let mut nar = fs::read(fixture(text(&case["nars"], printed))).unwrap();
+            let mut scanner = RefScanner::new([]).with_own_path(&path);
+            for piece in nar.chunks(50) {
+                scanner.update(piece);
+            }
+            let places = scanner.finish().own_places.first;
+            for &place in &places {
+                let place = usize::try_from(place).unwrap();
+                nar[place..place + 32].fill(0);
+            }
+            if version == "2.8.0" {
+                nar.extend(places.iter().flat_map(|place| format!("|{place}").into_bytes()));
+            }
+            let address = ContentAddress::Recursive(Sha256Hash::of(&nar).into());
+            assert_eq!(address.to_string(), text(info, "ca"), "{printed} by {version}");
+            count += usize::from(!places.is_empty());
+        }
+    }
+    assert!(count > 0);
+    println!("{count} paths with self references");
 }
 
 /// Nix passes over the character behind the hash part; hoist wants the dash that every store path
