@@ -7,6 +7,7 @@ mod hash;
 mod narinfo;
 mod refscan;
 mod store_path;
+mod wire;
 
 use std::fs;
 use std::path::{Path, PathBuf};
