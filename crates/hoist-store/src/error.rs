@@ -171,7 +171,6 @@ impl StoreError {
             Self::File(error) => error.hint(),
             Self::Tree(error) => error.hint(),
             Self::AddNar(error) => error.hint(),
-            Self::NotInStore { .. } => None,
             Self::Root { .. } => Some("choose another place for the link"),
             Self::Modified { .. } => Some("`hoist store verify` says what else was modified"),
             Self::NotAStore { .. } => Some("`hoist ship` makes one; or name another (`--store`)"),
@@ -184,7 +183,7 @@ impl StoreError {
             }
             Self::DatabaseReadOnly { .. } => Some(READ_ONLY_HINT),
             Self::DatabaseUnrecovered { .. } => Some("open the store once where it can be written"),
-            Self::Database { .. } => None,
+            Self::NotInStore { .. } | Self::Database { .. } => None,
         }
     }
 }

@@ -39,12 +39,11 @@ impl Store {
     /// Keeps `path` from being collected as long as the store is open, whether or not it is there
     /// already.
     pub(crate) fn keep_for_now(&self, path: &StorePath) -> Result<(), FileError> {
-        let roots = match self.temp_roots.get() {
-            Some(roots) => roots,
-            None => {
-                let made = TempRoots::create(&self.layout)?;
-                self.temp_roots.get_or_init(|| made)
-            }
+        let roots = if let Some(roots) = self.temp_roots.get() {
+            roots
+        } else {
+            let made = TempRoots::create(&self.layout)?;
+            self.temp_roots.get_or_init(|| made)
         };
         if roots.kept.borrow().contains(path) {
             return Ok(());

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use hoist_nix::{
-    ContentAddress, HashAlgorithm, Hasher, Sha256Hash, Sha256Hasher, StoreDir, StorePath,
+    ContentAddress, HashAlgorithm, Hasher, Sha256Hash, Sha256Hasher, StoreDir, fingerprint,
 };
 
 use crate::tree::dump;
@@ -23,24 +23,14 @@ pub(super) fn check_promise(
         return fits.map_err(|source| AddNarError::Address { path: new.path.clone(), source });
     }
     let Trust::Keys(keys) = trust else { return Ok(()) };
-    let fingerprint = fingerprint(dir, new);
+    let NewPath { path, nar_hash, nar_size, references, .. } = new;
+    let fingerprint = fingerprint(dir, path, nar_hash, *nar_size, references);
     let vouches =
         |signature| keys.iter().any(|key| key.verifies(fingerprint.as_bytes(), signature));
     if new.signatures.iter().any(vouches) {
         return Ok(());
     }
-    Err(AddNarError::Untrusted { path: new.path.clone() })
-}
-
-/// What a signature is made of.
-fn fingerprint(dir: &StoreDir, new: &NewPath) -> String {
-    let mut references: Vec<&StorePath> = new.references.iter().collect();
-    references.sort_unstable();
-    references.dedup();
-    let references: Vec<String> =
-        references.into_iter().map(|reference| dir.print(reference)).collect();
-    let (path, references) = (dir.print(&new.path), references.join(","));
-    format!("1;{path};{};{};{references}", new.nar_hash, new.nar_size)
+    Err(AddNarError::Untrusted { path: path.clone() })
 }
 
 /// Checks what was unpacked to `tree`.
@@ -82,8 +72,7 @@ fn content_of(
     tree: &Path,
     nar_hash: Sha256Hash,
 ) -> Result<Content, StoreError> {
-    let is_flat = !matches!(address, ContentAddress::Recursive(_));
-    if let Some(kind) = not_a_plain_file(tree)?.filter(|_| is_flat) {
+    if let Some(kind) = cannot_be_named(address, tree)? {
         return Ok(Content::Other(kind));
     }
     let found = match address {
@@ -109,19 +98,20 @@ fn content_of(
     Ok(Content::Address(found))
 }
 
-/// An address by bytes says nothing of modes: it is good for a file without the executable bit,
-/// which is what Nix makes of it.
-fn not_a_plain_file(tree: &Path) -> Result<Option<&'static str>, FileError> {
+/// What keeps a tree from being named by its bytes. These say nothing of the executable bit, which
+/// `nix-store --add-fixed` keeps, and which a text never has.
+fn cannot_be_named(
+    address: &ContentAddress,
+    tree: &Path,
+) -> Result<Option<&'static str>, FileError> {
     let metadata = fs::symlink_metadata(tree).map_err(FileError::at("read", tree))?;
-    let kind = metadata.file_type();
-    Ok(if kind.is_dir() {
-        Some("a directory")
-    } else if kind.is_symlink() {
-        Some("a symlink")
-    } else if metadata.permissions().mode() & 0o100 != 0 {
-        Some("an executable file")
-    } else {
-        None
+    let (kind, executable) = (metadata.file_type(), metadata.permissions().mode() & 0o100 != 0);
+    Ok(match address {
+        ContentAddress::Recursive(_) => None,
+        _ if kind.is_dir() => Some("a directory"),
+        _ if kind.is_symlink() => Some("a symlink"),
+        ContentAddress::Text(_) if executable => Some("an executable file"),
+        ContentAddress::Text(_) | ContentAddress::Flat(_) => None,
     })
 }
 
