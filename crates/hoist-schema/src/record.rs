@@ -30,6 +30,8 @@ pub enum StageRecord {
     Store { ms: f64, already_there: bool, path: String },
     /// The gate was measured, or its last measurement of the same store path was remembered.
     Bench { ms: f64, cached: bool, measured: Map<String, Value>, bars: Map<String, Value> },
+    /// The project's `hoist.lock` names what was shipped.
+    Lock { ms: f64, changed: bool, file: String },
     /// The profile points at the new generation.
     Switch { ms: f64, profile: String, generation: u64, created: bool, previous: Option<u64> },
     /// All of it.
@@ -85,6 +87,24 @@ pub struct StorePathRecord {
     pub registered: String,
 }
 
+/// A NAR that was unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RestoredRecord {
+    /// Where its files are now.
+    pub path: String,
+}
+
+/// The NAR hash of a file or folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HashRecord {
+    /// The file or folder.
+    pub path: String,
+    /// SHA-256 of its NAR, as `sha256-…` (SRI).
+    pub nar_hash: String,
+    /// Size of its NAR in bytes.
+    pub nar_size_bytes: u64,
+}
+
 /// One thing that is wrong with a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoreProblemRecord {
@@ -99,6 +119,34 @@ pub struct StoreProblemRecord {
 pub struct InitRecord {
     /// The manifest that was written.
     pub wrote: String,
+}
+
+/// What `hoist check --report` writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckRecord {
+    /// Every library that was looked at.
+    pub libraries: Vec<CheckedLibrary>,
+    /// Every finding, also those only worth knowing.
+    pub findings: Vec<Finding>,
+    /// The severity of the worst finding.
+    pub worst: Option<Severity>,
+}
+
+/// What `hoist flake` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FlakeRecord {
+    /// The files and folders that it wrote; those that were as they should be are not among them.
+    pub wrote: Vec<String>,
+    /// The artifact.
+    pub store_path: String,
+    /// URLs of the caches that the lock names.
+    pub caches: Vec<String>,
+    /// The folder of the project with a copy of the artifact.
+    pub path: Option<String>,
+    /// The static hoist that checks the artifact inside Nix's sandbox.
+    pub hoist: Option<String>,
+    /// Files that the flake needs and git does not track.
+    pub untracked: Vec<String>,
 }
 
 /// One rule of `hoist check`.

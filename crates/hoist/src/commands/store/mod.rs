@@ -1,8 +1,10 @@
 //! `hoist store`: what is in the store, and whether it is whole.
 
 mod dump;
+mod hash;
 mod info;
 mod list;
+mod restore;
 mod verify;
 
 use clap::Subcommand;
@@ -23,7 +25,8 @@ Examples:
   hoist store ls
   hoist store info /nix/store/…-pattern-search-0.1.0
   hoist store verify
-  hoist store dump /nix/store/…-pattern-search-0.1.0 > x.nar")]
+  hoist store dump /nix/store/…-pattern-search-0.1.0 > x.nar
+  hoist store restore dist < x.nar")]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
     command: StoreCommand,
@@ -36,15 +39,18 @@ enum StoreCommand {
     Info(info::InfoArgs),
     Verify(verify::VerifyArgs),
     Dump(dump::DumpArgs),
+    Restore(restore::RestoreArgs),
+    Hash(hash::HashArgs),
 }
 
 pub(crate) fn run(args: &StoreArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
-    let store = settings.store()?;
     match &args.command {
-        StoreCommand::Ls => list::run(&store, out),
-        StoreCommand::Info(args) => info::run(args, &store, out),
-        StoreCommand::Verify(args) => verify::run(args, &store, out),
-        StoreCommand::Dump(args) => dump::run(args, &store),
+        StoreCommand::Ls => list::run(&settings.store()?, out),
+        StoreCommand::Info(args) => info::run(args, &settings.store()?, out),
+        StoreCommand::Verify(args) => verify::run(args, &settings.store()?, out),
+        StoreCommand::Dump(args) => dump::run(args, &settings.store()?),
+        StoreCommand::Restore(args) => restore::run(args, out),
+        StoreCommand::Hash(args) => hash::run(args, out),
     }
 }
 
