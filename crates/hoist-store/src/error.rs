@@ -221,6 +221,10 @@ pub enum ProfileError {
     #[error("profile `{profile}` has no generation before {current} that is not marked bad")]
     NoOlderGeneration { profile: String, current: u64 },
 
+    /// The current generation is never deleted.
+    #[error("generation {number} is the current one of profile `{profile}`")]
+    CurrentGeneration { profile: String, number: u64 },
+
     /// Something else lies where a link belongs.
     #[error("`{}` is not a link to a {wanted}", path.display())]
     NotALink { path: PathBuf, wanted: &'static str },
@@ -238,6 +242,7 @@ impl ProfileError {
             Self::NoGeneration { .. } | Self::NoOlderGeneration { .. } => {
                 Some("`hoist generations` lists what there is")
             }
+            Self::CurrentGeneration { .. } => Some("switch to another one first"),
             Self::NoGenerations { .. } => Some("`hoist ship` makes the first"),
             Self::NotALink { .. } => Some("move it away"),
         }

@@ -46,7 +46,8 @@ pub use backend::{Backend, NewPath, Trust};
 pub use database::PathInfo;
 pub use error::{FileError, ProfileError, StoreError, TreeError};
 pub use profile::{
-    Current, Generation, Health, NewGeneration, Profile, ProfileName, Switched, read_current,
+    Current, Deletion, Generation, Health, NewGeneration, Profile, ProfileName, Switched,
+    read_current,
 };
 pub use store::Store;
 pub use tree::{dump, hash_tree, restore};

@@ -88,9 +88,14 @@ impl<'n> Links<'n> {
         self.read(self.file_name(number).as_ref(), number)
     }
 
+    /// Where the link of a generation is.
+    pub(super) fn path(&self, number: u64) -> PathBuf {
+        self.dir.join(self.file_name(number))
+    }
+
     /// Makes the link of a generation.
     pub(super) fn create(&self, number: u64, target: &str) -> Result<(), ProfileError> {
-        let path = self.dir.join(self.file_name(number));
+        let path = self.path(number);
         symlink(target, &path).map_err(FileError::at("create", path))?;
         Ok(sync_dir(&self.dir)?)
     }

@@ -4,6 +4,7 @@
 //! that Nix lists them and takes every generation for a root. What Nix has no place for lies in
 //! `nix/var/hoist/generations/NAME/N.json`; a generation without it, as Nix makes them, is whole.
 
+mod delete;
 mod links;
 mod name;
 mod sidecar;
@@ -18,6 +19,7 @@ use crate::layout::{Layout, create_dir_all};
 use crate::lock::PathLock;
 use crate::{ProfileError, Store};
 
+pub use self::delete::Deletion;
 pub use self::name::ProfileName;
 pub use self::sidecar::Health;
 

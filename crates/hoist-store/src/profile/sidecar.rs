@@ -57,6 +57,6 @@ impl Sidecar {
     }
 }
 
-fn path(dir: &Path, number: u64) -> PathBuf {
+pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number}.json"))
 }
