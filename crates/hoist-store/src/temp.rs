@@ -42,8 +42,8 @@ impl TempDir {
         paths: impl Iterator<Item = &'p StorePath>,
     ) -> Result<(), FileError> {
         let file = announcement(&self.path);
-        let lines: String = paths.map(|path| format!("{path}\n")).collect();
-        fs::write(&file, lines).map_err(FileError::at("write", &file))
+        let paths: Vec<&str> = paths.map(StorePath::as_str).collect();
+        fs::write(&file, paths.join("\n")).map_err(FileError::at("write", &file))
     }
 }
 

@@ -7,7 +7,9 @@ mod child;
 mod crash;
 mod faults;
 mod layout;
+mod nars;
 mod profile;
+mod roots;
 mod tree;
 
 use std::fs;

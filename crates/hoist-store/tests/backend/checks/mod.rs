@@ -8,8 +8,11 @@ mod trusting;
 
 use crate::site::Site;
 
-/// All checks, by name; each gets an empty store.
-pub(crate) const ALL: &[(&str, fn(&Site<'_>))] = &[
+/// Gets an empty store, and panics when that does otherwise than it should.
+type Check = fn(&Site<'_>);
+
+/// All checks, by name.
+pub(crate) const ALL: &[(&str, Check)] = &[
     ("an unknown path is no path", reading::an_unknown_path_is_no_path),
     ("what was added is told", reading::what_was_added_is_told),
     ("paths are listed in order", reading::paths_are_listed_in_order),

@@ -37,7 +37,7 @@ pub(super) fn a_root_is_a_link_that_can_move(site: &Site<'_>) {
         store.add_root(&link, &path).unwrap();
         // By the name that it has in the store, wherever that is.
         assert_eq!(fs::read_link(&link).unwrap(), Path::new(&store.dir().print(&path)));
-        assert_eq!(auto_roots(site), [link.clone()]);
+        assert_eq!(auto_roots(site), std::slice::from_ref(&link));
     }
 }
 

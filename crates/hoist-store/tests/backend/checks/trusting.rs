@@ -1,13 +1,13 @@
 //! Whose word is good.
 
-use hoist_nix::{SecretKey, Signature, StoreDir};
+use hoist_nix::{SecretKey, Sha256Hash, Signature, StoreDir};
 use hoist_store::{NewPath, Trust};
 
 use crate::archives::{add, file, offer, offer_by_content, path};
 use crate::site::Site;
 
 fn key(name: &str) -> SecretKey {
-    SecretKey::from_seed(name, &[name.len() as u8; 32]).unwrap()
+    SecretKey::from_seed(name, &Sha256Hash::of(name.as_bytes()).0).unwrap()
 }
 
 /// Written out here: the fingerprint is what the store must not get wrong.
@@ -65,7 +65,7 @@ pub(super) fn signatures_are_added_once(site: &Site<'_>) {
     add(store, &new, &nar).unwrap();
     let second = sign(&new, &key("second"));
     store.add_signatures(&new.path, &[second.clone(), first.clone()]).unwrap();
-    store.add_signatures(&new.path, &[second.clone()]).unwrap();
+    store.add_signatures(&new.path, std::slice::from_ref(&second)).unwrap();
     for store in [store, &*site.open()] {
         let info = store.path_info(&new.path).unwrap().unwrap();
         assert_eq!(info.signatures, [first.to_string(), second.to_string()]);
