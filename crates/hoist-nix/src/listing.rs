@@ -2,7 +2,7 @@
 //! without unpacking.
 //!
 //! Source: `write-nar-listing` in the Nix manual; version 1. Keys are sorted as Nix 2.26 sorts
-//! them; 2.8 has another order, and both read either.
+//! them; 2.8 writes the same in another order.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
