@@ -150,7 +150,13 @@ fn make_fixed_output_path(
     make_path(dir, name, "output:out", &inner.0)
 }
 
-fn make_path(dir: &StoreDir, name: &StorePathName, kind: &str, inner: &[u8]) -> StorePath {
+/// The path of what `kind` and `inner`, a hash, identify.
+pub(crate) fn make_path(
+    dir: &StoreDir,
+    name: &StorePathName,
+    kind: &str,
+    inner: &[u8],
+) -> StorePath {
     let inner = base16(inner);
     let fingerprint = Sha256Hash::of(format!("{kind}:sha256:{inner}:{dir}:{name}").as_bytes());
     let mut digest = [0; 20];

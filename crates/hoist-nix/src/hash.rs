@@ -23,6 +23,10 @@ pub enum HashAlgorithm {
 impl HashAlgorithm {
     const ALL: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
 
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name in Nix's texts.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -67,7 +71,7 @@ impl Hash {
     /// [`HashError`] naming what is wrong with `text`.
     pub fn parse(text: &str) -> Result<Self, HashError> {
         let (name, _) = text.split_once([':', '-']).unwrap_or((text, ""));
-        let algorithm = HashAlgorithm::ALL.into_iter().find(|kind| kind.name() == name);
+        let algorithm = HashAlgorithm::from_name(name);
         let Some(algorithm) = algorithm else {
             let (text, found) = (text.to_owned(), name.to_owned());
             return Err(HashError::UnknownAlgorithm { text, found });

@@ -23,6 +23,7 @@ pub mod base32;
 mod base64;
 mod cache_info;
 mod content_address;
+mod derivation;
 mod error;
 mod export;
 mod hash;
@@ -38,6 +39,10 @@ pub mod wire;
 
 pub use cache_info::{CacheInfo, CacheInfoError};
 pub use content_address::{ContentAddress, fixed_recursive_sha256};
+pub use derivation::{
+    Derivation, DerivationError, DerivationJson, DerivationOutput, OutputMethod, OutputName,
+    OutputPaths,
+};
 pub use error::{HashError, NarError, NarWriteError, StorePathError};
 pub use export::{ExportError, ExportReader, ExportWriter, ExportedPath};
 pub use hash::{Hash, HashAlgorithm, HashingWriter, Sha256Hash, Sha256Hasher};
