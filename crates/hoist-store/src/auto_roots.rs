@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
-use hoist_nix::{HashAlgorithm, Hasher, StorePath, base32};
+use hoist_nix::{HashAlgorithm, Hasher, StoreDir, StorePath, base32};
 
 use crate::layout::{create_dir_all, is_absent};
 use crate::tree::sync_dir;
@@ -19,31 +19,50 @@ impl Store {
     /// Makes a link that keeps `path`: see [`Backend::add_root`](crate::Backend::add_root).
     pub(crate) fn link_root(&self, link: &Path, path: &StorePath) -> Result<(), StoreError> {
         let link = absolute(link)?;
-        let refused = |why| StoreError::Root { link: link.clone(), why };
-        if link.starts_with(self.dir().as_str()) || link.starts_with(self.layout.store()) {
-            return Err(refused("it lies in the store"));
+        if link.starts_with(self.layout.store()) {
+            return Err(StoreError::Root { link, why: IN_STORE });
         }
         self.keep_for_now(path)?;
         if !self.is_there(path)? {
             return Err(StoreError::NotInStore { path: path.clone() });
         }
-        let before = match fs::read_link(&link) {
-            Ok(target) if target.starts_with(self.dir().as_str()) => Some(target),
-            Err(error) if is_absent(&error) => None,
-            _ => return Err(refused("something else lies there")),
-        };
-        replace_link(&link, Path::new(&self.dir().print(path)))?;
-        let auto = self.layout.auto_roots().join(auto_name(&link));
-        let made = replace_link(&auto, &link);
-        if made.is_err() {
-            // A link that keeps nothing must not look as if it did.
-            let _ = match before {
-                Some(target) => replace_link(&link, &target),
-                None => fs::remove_file(&link).map_err(FileError::at("remove", &link)),
-            };
-        }
-        Ok(made?)
+        place_link(self.dir(), &link, path, |link| {
+            let auto = self.layout.auto_roots().join(auto_name(link));
+            Ok(replace_link(&auto, link)?)
+        })
     }
+}
+
+const IN_STORE: &str = "it lies in the store";
+
+/// Makes a link at `link` to `path`, a valid one that is kept for now, and lets the store know of
+/// it by `register`, which gets its absolute path. When that fails, what was there is put back.
+pub(crate) fn place_link(
+    dir: &StoreDir,
+    link: &Path,
+    path: &StorePath,
+    register: impl FnOnce(&Path) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let link = absolute(link)?;
+    let refused = |why| StoreError::Root { link: link.clone(), why };
+    if link.starts_with(dir.as_str()) {
+        return Err(refused(IN_STORE));
+    }
+    let before = match fs::read_link(&link) {
+        Ok(target) if target.starts_with(dir.as_str()) => Some(target),
+        Err(error) if is_absent(&error) => None,
+        _ => return Err(refused("something else lies there")),
+    };
+    replace_link(&link, Path::new(&dir.print(path)))?;
+    let registered = register(&link);
+    if registered.is_err() {
+        // A link that keeps nothing must not look as if it did.
+        let _ = match before {
+            Some(target) => replace_link(&link, &target),
+            None => fs::remove_file(&link).map_err(FileError::at("remove", &link)),
+        };
+    }
+    registered
 }
 
 /// The name of the store's link to the link at `link`.

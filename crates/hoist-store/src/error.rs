@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hoist_nix::{HashError, NarError, NarWriteError, Sha256Hash, StorePath, StorePathError};
 
-use crate::AddNarError;
+use crate::{AddNarError, DaemonError};
 
 /// One operation on one file that the system refused.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +106,10 @@ pub enum StoreError {
     #[error(transparent)]
     AddNar(#[from] AddNarError),
 
+    /// The daemon that keeps the store could not be asked, or said no.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+
     /// The store does not vouch for the path.
     #[error("store path `{path}` is not in the store")]
     NotInStore { path: StorePath },
@@ -171,6 +175,7 @@ impl StoreError {
             Self::File(error) => error.hint(),
             Self::Tree(error) => error.hint(),
             Self::AddNar(error) => error.hint(),
+            Self::Daemon(error) => error.hint(),
             Self::Root { .. } => Some("choose another place for the link"),
             Self::Modified { .. } => Some("`hoist store verify` says what else was modified"),
             Self::NotAStore { .. } => Some("`hoist ship` makes one; or name another (`--store`)"),

@@ -27,6 +27,7 @@ mod add;
 mod add_nar;
 mod auto_roots;
 mod backend;
+mod daemon;
 mod database;
 mod embedded;
 mod error;
@@ -43,6 +44,7 @@ mod verify;
 pub use add::Added;
 pub use add_nar::AddNarError;
 pub use backend::{Backend, NewPath, Trust};
+pub use daemon::{DaemonCollected, DaemonError, DaemonStore};
 pub use database::PathInfo;
 pub use error::{FileError, ProfileError, StoreError, TreeError};
 pub use profile::{

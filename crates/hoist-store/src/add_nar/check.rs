@@ -13,7 +13,7 @@ use crate::tree::dump;
 use crate::{AddNarError, FileError, NewPath, StoreError, Trust};
 
 /// Checks all that can be known before the archive is read.
-pub(super) fn check_promise(
+pub(crate) fn check_promise(
     dir: &StoreDir,
     new: &NewPath,
     trust: Trust<'_>,

@@ -8,7 +8,8 @@ use std::io::Read;
 
 use hoist_nix::StorePath;
 
-use self::check::{check_content, check_promise};
+use self::check::check_content;
+pub(crate) use self::check::check_promise;
 pub use self::error::AddNarError;
 use crate::install::Staged;
 use crate::temp::TempDir;
