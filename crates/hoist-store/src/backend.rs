@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use hoist_nix::{ContentAddress, Sha256Hash, Signature, StoreDir, StorePath, StorePathName};
+use hoist_nix::{
+    ContentAddress, NarInfo, Sha256Hash, Signature, StoreDir, StorePath, StorePathName,
+};
 
 use crate::{Added, PathInfo, StoreError};
 
@@ -105,6 +107,21 @@ pub struct NewPath {
     pub signatures: Vec<Signature>,
     /// By what content it is named.
     pub content_address: Option<ContentAddress>,
+}
+
+/// What a cache says of a path, less what it says of the file in the cache.
+impl From<NarInfo> for NewPath {
+    fn from(info: NarInfo) -> Self {
+        Self {
+            path: info.store_path,
+            nar_hash: info.nar_hash,
+            nar_size: info.nar_size,
+            deriver: info.deriver,
+            references: info.references,
+            signatures: info.signatures,
+            content_address: info.content_address,
+        }
+    }
 }
 
 /// Whose word is good enough for a path that is not named by its content.

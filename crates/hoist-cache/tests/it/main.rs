@@ -5,6 +5,7 @@
 mod folder;
 mod hostile_file;
 mod hostile_server;
+mod stored;
 mod tampered;
 
 use std::error::Error;
