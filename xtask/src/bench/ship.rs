@@ -1,47 +1,28 @@
 //! `cargo xtask bench ship`: what the main job costs, stage by stage, and what packing costs beside
-//! Nix doing the same. Prints the tables of `docs/benchmarks.md`.
+//! Nix doing the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::run::{cargo, quiet};
+use super::{Subject, has_nix, median, nix};
 use crate::{Result, root};
-
-/// Measure hoist beside a named peer, in one run
-#[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
-    /// What to measure
-    what: What,
-    /// Rounds of each row
-    #[arg(long, default_value_t = 7)]
-    rounds: u32,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum What {
-    /// The main job, and packing beside Nix
-    Ship,
-}
 
 const STAGES: [&str; 7] = ["build", "check", "pack", "store", "bench", "switch", "ship"];
 
-pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
-    let What::Ship = args.what;
-    quiet(&mut cargo(&["build", "--release", "--package", "hoist"]))?;
-    let home = root().join("target/xtask/bench");
+pub(super) fn run(subject: &Subject, rounds: u32) -> Result<ExitCode> {
+    let home = root().join("target/xtask/bench/ship");
     let _ = fs::remove_dir_all(&home); // of an earlier run
     fs::create_dir_all(&home)?;
     let mut artifact = None;
     for kernel in ["pattern-search", "message-router"] {
-        artifact = Some(main_job(kernel, &home, args.rounds)?);
+        artifact = Some(main_job(subject, kernel, &home, rounds)?);
     }
     if let Some(artifact) = artifact {
-        packing(&artifact, &home, args.rounds)?;
+        packing(subject, &artifact, &home, rounds)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,14 +43,8 @@ impl Shipped {
     }
 }
 
-fn hoist(home: &Path) -> Command {
-    let mut command = Command::new(root().join("target/release/hoist"));
-    command.env("HOIST_ROOT", home.join("root")).env("HOIST_CACHE_DIR", home.join("cache"));
-    command
-}
-
-fn ship(home: &Path, project: &Path, flags: &[&str]) -> Result<Shipped> {
-    let mut command = hoist(home);
+fn ship(subject: &Subject, home: &Path, project: &Path, flags: &[&str]) -> Result<Shipped> {
+    let mut command = subject.hoist(home);
     command.args(["ship", "--json"]).args(flags).arg(project);
     let start = Instant::now();
     let output = command.output()?;
@@ -83,23 +58,23 @@ fn ship(home: &Path, project: &Path, flags: &[&str]) -> Result<Shipped> {
 }
 
 /// Ships a copy of a kernel cold, after a change, and unchanged; returns the artifact's folder.
-fn main_job(kernel: &str, home: &Path, rounds: u32) -> Result<PathBuf> {
+fn main_job(subject: &Subject, kernel: &str, home: &Path, rounds: u32) -> Result<PathBuf> {
     let home = home.join(kernel);
     let project = home.join("project");
     copy_project(&root().join("kernels").join(kernel), &project)?;
     // Whatever is downloaded or hashed once is not the job: the first run is not counted.
-    ship(&home, &project, &[])?;
+    ship(subject, &home, &project, &[])?;
 
-    let cold = repeat(rounds.min(3), |_| ship(&home, &project, &["--cold", "--bench"]))?;
+    let cold = repeat(rounds.min(3), |_| ship(subject, &home, &project, &["--cold", "--bench"]))?;
     let source = project.join("src/ffi.rs");
     let text = fs::read_to_string(&source)?;
     let changed = repeat(rounds, |round| {
         let line = format!("pub extern \"C\" fn bench_round() -> u32 {{ {round} }}");
         fs::write(&source, format!("{text}\n/// Round.\n#[unsafe(no_mangle)]\n{line}\n"))?;
-        ship(&home, &project, &["--no-bench"])
+        ship(subject, &home, &project, &["--no-bench"])
     })?;
-    ship(&home, &project, &[])?;
-    let unchanged = repeat(rounds.max(20), |_| ship(&home, &project, &[]))?;
+    ship(subject, &home, &project, &[])?;
+    let unchanged = repeat(rounds.max(20), |_| ship(subject, &home, &project, &[]))?;
 
     println!(
         "\n{kernel}, median ms of {} / {} / {} runs",
@@ -133,10 +108,10 @@ fn main_job(kernel: &str, home: &Path, rounds: u32) -> Result<PathBuf> {
 }
 
 /// Packs the same prebuilt library with hoist and with Nix, in turn, fresh content each time.
-fn packing(artifact: &Path, home: &Path, rounds: u32) -> Result<()> {
+fn packing(subject: &Subject, artifact: &Path, home: &Path, rounds: u32) -> Result<()> {
     let home = home.join("packing");
     fs::create_dir_all(&home)?;
-    let has_nix = Command::new("nix-store").arg("--version").output().is_ok();
+    let has_nix = has_nix();
     let mut rows: Vec<(&str, Vec<f64>)> =
         ["hoist pack", "nix-store --add", "nix build of a flake", "cp -a"]
             .map(|name| (name, Vec::new()))
@@ -150,7 +125,7 @@ fn packing(artifact: &Path, home: &Path, rounds: u32) -> Result<()> {
         copy_tree(artifact, &tree)?;
         fs::write(tree.join("round"), format!("{round} {:?}", Instant::now()))?;
         let flake = write_flake(&tree, &home.join(format!("flake-{round}")))?;
-        let mut pack = hoist(&home);
+        let mut pack = subject.hoist(&home);
         pack.arg("pack").arg(&tree).args(["--name", "packed"]);
         let mut add = nix("nix-store");
         add.arg("--add").arg(&tree);
@@ -208,16 +183,6 @@ fn write_flake(tree: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-fn nix(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command.env(
-        "NIX_CONFIG",
-        "sandbox = false\nbuild-users-group =\nsubstitute = false\n\
-         experimental-features = nix-command flakes",
-    );
-    command
-}
-
 fn timed(command: &mut Command) -> Result<f64> {
     let start = Instant::now();
     let output = command.output()?;
@@ -231,12 +196,6 @@ fn timed(command: &mut Command) -> Result<f64> {
 
 fn repeat<T>(times: u32, mut run: impl FnMut(u32) -> Result<T>) -> Result<Vec<T>> {
     (0..times).map(&mut run).collect()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Copies a project without what builds leave in it.

@@ -1,0 +1,123 @@
+//! What is packed: a library, many small files, and a compiler.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::run::{command, quiet};
+
+/// The large tree: 700 MB in some 1,800 files.
+const WHEEL: &str = "mojo-compiler==1.2.0";
+
+/// Sizes of the generated inputs.
+const LIBRARY_LEN: usize = 15_000;
+const SMALL_FILES: usize = 10_000;
+const SMALL_FOLDERS: usize = 100;
+
+/// Numbers that look random and are the same for the same start: `SplitMix64`.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn write(&mut self, file: &Path, len: usize) -> Result<()> {
+        let mut out = BufWriter::new(File::create(file)?);
+        for _ in 0..len / 8 {
+            out.write_all(&self.next().to_le_bytes())?;
+        }
+        out.write_all(&self.next().to_le_bytes()[..len % 8])?;
+        Ok(out.flush()?)
+    }
+}
+
+/// Writes a folder with one library, whose content follows from `seed`.
+pub(super) fn library(folder: &Path, seed: u64) -> Result<()> {
+    fs::create_dir_all(folder.join("lib"))?;
+    Numbers(seed).write(&folder.join("lib/libpacked.so"), LIBRARY_LEN)
+}
+
+/// Writes 10,000 files of 1 to 7 KB, 40 MB in all, always the same.
+pub(super) fn small_files(folder: &Path) -> Result<()> {
+    let mut numbers = Numbers(1);
+    for index in 0..SMALL_FILES {
+        let sub = folder.join(format!("{:02}", index % SMALL_FOLDERS));
+        if index < SMALL_FOLDERS {
+            fs::create_dir_all(&sub)?;
+        }
+        let len = 1024 + usize::try_from(numbers.next() % 6000)?;
+        numbers.write(&sub.join(format!("file-{index:05}.txt")), len)?;
+    }
+    Ok(())
+}
+
+/// Unpacks the compiler's wheel into `folder`; it is downloaded once to `wheels`.
+///
+/// # Errors
+///
+/// When the wheel is neither there nor to be had.
+pub(super) fn compiler(wheels: &Path, folder: &Path) -> Result<()> {
+    if wheel_in(wheels).is_none() {
+        fs::create_dir_all(wheels)?;
+        let args = ["-m", "pip", "download", "--quiet", "--no-deps", WHEEL, "--dest"];
+        quiet(command("python3", &args).arg(wheels))?;
+    }
+    let wheel = wheel_in(wheels).ok_or_else(|| format!("pip left no wheel of {WHEEL}"))?;
+    quiet(command("python3", &["-m", "zipfile", "--extract"]).arg(wheel).arg(folder))?;
+    Ok(())
+}
+
+fn wheel_in(folder: &Path) -> Option<PathBuf> {
+    let mut files = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    files.find(|file| file.extension().is_some_and(|ending| ending == "whl"))
+}
+
+/// The bytes that the files below `folder` take on disk.
+pub(super) fn disk_bytes(folder: &Path) -> Result<u64> {
+    let told = quiet(Command::new("du").args(["--summarize", "--block-size=1"]).arg(folder))?;
+    Ok(told.split_whitespace().next().unwrap_or_default().parse()?)
+}
+
+/// The bytes that are free on the file system of `folder`.
+pub(super) fn free_bytes(folder: &Path) -> Result<u64> {
+    let told = quiet(Command::new("df").args(["--block-size=1", "--output=avail"]).arg(folder))?;
+    Ok(told.split_whitespace().last().unwrap_or_default().parse()?)
+}
+
+/// Reads every file below `folder`, so that no round finds it on disk only.
+pub(super) fn warm(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            warm(&entry.path())?;
+        } else if kind.is_file() {
+            io::copy(&mut File::open(entry.path())?, &mut io::sink())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_has_one_library() {
+        let home = std::env::temp_dir().join(format!("hoist-inputs-{}", std::process::id()));
+        let library = |name: &str, seed| {
+            library(&home.join(name), seed).unwrap();
+            fs::read(home.join(name).join("lib/libpacked.so")).unwrap()
+        };
+        let (first, again, other) = (library("a", 1), library("b", 1), library("c", 2));
+        fs::remove_dir_all(&home).unwrap();
+        assert_eq!((first.len(), &first), (LIBRARY_LEN, &again));
+        assert_ne!(first, other);
+    }
+}
