@@ -41,6 +41,11 @@ impl Layout {
         self.root.join("nix/store")
     }
 
+    /// Where Nix keeps a link to each distinct file, when it shares equal ones.
+    pub(crate) fn shared_files(&self) -> PathBuf {
+        self.store().join(".links")
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.database_dir().join("db.sqlite")
     }
@@ -65,9 +70,19 @@ impl Layout {
         self.state("gc-socket/socket")
     }
 
+    /// Links that keep paths from being collected.
+    pub(crate) fn gc_roots(&self) -> PathBuf {
+        self.state("gcroots")
+    }
+
     /// Links to the links that keep paths from being collected and lie anywhere.
     pub(crate) fn auto_roots(&self) -> PathBuf {
-        self.state("gcroots/auto")
+        self.gc_roots().join("auto")
+    }
+
+    /// Links that keep paths because somebody said so.
+    pub(crate) fn pins(&self) -> PathBuf {
+        self.gc_roots().join("hoist")
     }
 
     pub(crate) fn profiles(&self) -> PathBuf {
@@ -77,6 +92,11 @@ impl Layout {
     /// What hoist knows of the generations of all profiles.
     pub(crate) fn generations(&self) -> PathBuf {
         self.root.join("nix/var/hoist/generations")
+    }
+
+    /// Where trees lie that nothing needs any more, until they are removed.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.root.join("nix/var/hoist/trash")
     }
 
     /// Where trees are made that will be store paths.
@@ -104,8 +124,7 @@ impl Layout {
     /// Makes an empty store; the schema file, made last, says that it is whole.
     pub(crate) fn create(&self) -> Result<(), StoreError> {
         let dirs = ["temproots", "profiles/per-user", "gcroots/per-user", "db"];
-        for dir in dirs.map(|dir| self.state(dir)).into_iter().chain([self.store().join(".links")])
-        {
+        for dir in dirs.map(|dir| self.state(dir)).into_iter().chain([self.shared_files()]) {
             create_dir_all(&dir)?;
         }
         let gcroot = self.state("gcroots/profiles");
@@ -126,8 +145,8 @@ impl Layout {
     }
 
     /// A store without the reserve works as well; Nix makes it again at every start.
-    fn reserve_space(&self) {
-        let path = self.database_dir().join("reserved");
+    pub(crate) fn reserve_space(&self) {
+        let path = self.reserve();
         let file =
             fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let reserved = file
@@ -136,6 +155,15 @@ impl Layout {
         if reserved.is_err() {
             let _ = fs::remove_file(&path);
         }
+    }
+
+    /// Gives the reserve up, so that a full disk takes what a collection of garbage writes.
+    pub(crate) fn release_space(&self) {
+        let _ = fs::remove_file(self.reserve()); // there may be none
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.database_dir().join("reserved")
     }
 
     fn database_dir(&self) -> PathBuf {

@@ -31,6 +31,7 @@ mod daemon;
 mod database;
 mod embedded;
 mod error;
+mod gc;
 mod install;
 mod layout;
 mod lock;
@@ -47,6 +48,10 @@ pub use backend::{Backend, NewPath, Trust};
 pub use daemon::{DaemonCollected, DaemonError, DaemonStore};
 pub use database::PathInfo;
 pub use error::{FileError, ProfileError, StoreError, TreeError};
+pub use gc::{
+    Collected, CollectedPath, GcError, GcEvent, Pin, Policy, RemovedGeneration, Root, RootKind,
+    Roots,
+};
 pub use profile::{
     Current, Deletion, Generation, Health, NewGeneration, Profile, ProfileName, Switched,
     read_current,

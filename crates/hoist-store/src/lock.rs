@@ -21,27 +21,35 @@ impl FileLock {
     /// Waits until nobody holds the lock alone, and shares it. Where the file can only be read,
     /// that is enough for it to be there.
     pub(crate) fn shared(path: &Path) -> Result<Self, FileError> {
-        match open_lock_file(path) {
-            Err(error) if is_write_protected(&error) && path.exists() => {
-                Self::lock(File::open(path), path, FlockOperation::LockShared)
-            }
-            opened => Self::lock(opened, path, FlockOperation::LockShared),
-        }
+        Self::lock(open_any(path), path, FlockOperation::LockShared)
     }
 
     /// Shares the lock unless somebody holds it alone.
     pub(crate) fn try_shared(path: &Path) -> Result<Option<Self>, FileError> {
-        let file = open_lock_file(path).map_err(FileError::at("open", path))?;
-        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockShared)) {
+        Self::try_lock(open_lock_file(path), path, FlockOperation::NonBlockingLockShared)
+    }
+
+    /// Holds the lock alone unless somebody holds it; a file that can only be read is enough.
+    pub(crate) fn try_exclusive(path: &Path) -> Result<Option<Self>, FileError> {
+        Self::try_lock(open_any(path), path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn try_lock(
+        opened: io::Result<File>,
+        path: &Path,
+        operation: FlockOperation,
+    ) -> Result<Option<Self>, FileError> {
+        let file = opened.map_err(FileError::at("open", path))?;
+        match retry_on_intr(|| flock(&file, operation)) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(FileError::at("lock", path)(error)),
         }
     }
 
-    /// Waits until nobody holds the lock, and holds it alone.
+    /// Waits until nobody holds the lock, and holds it alone; a file that can only be read is enough.
     pub(crate) fn exclusive(path: &Path) -> Result<Self, FileError> {
-        Self::lock(open_lock_file(path), path, FlockOperation::LockExclusive)
+        Self::lock(open_any(path), path, FlockOperation::LockExclusive)
     }
 
     fn lock(
@@ -123,6 +131,14 @@ fn wait(file: &File, operation: FlockOperation) -> io::Result<()> {
 fn open_lock_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Opens a lock file for writing, as it may have to be made, or for reading where it is there.
+fn open_any(path: &Path) -> io::Result<File> {
+    match open_lock_file(path) {
+        Err(error) if is_write_protected(&error) && path.exists() => File::open(path),
+        opened => opened,
+    }
 }
 
 fn is_write_protected(error: &io::Error) -> bool {

@@ -124,4 +124,9 @@ impl Store {
         }
         Ok(())
     }
+
+    /// Whether this store keeps collections of garbage from running.
+    pub(crate) fn holds_off_collection(&self) -> bool {
+        self.gc_lock.get().is_some()
+    }
 }

@@ -61,17 +61,46 @@ fn announcement(dir: &Path) -> PathBuf {
 /// Removes what dead processes left. What cannot be removed costs space, but not the user the
 /// command.
 fn remove_stale(store: &Store, area: &Path) -> Result<(), FileError> {
-    let listed = || FileError::at("list", area);
-    for entry in fs::read_dir(area).map_err(listed())? {
-        let path = entry.map_err(listed())?.path();
-        // One that cannot be opened was removed by its owner meanwhile.
-        let Ok(dir) = File::open(&path) else { continue };
-        let is_stale = path.is_dir() && try_exclusive(&dir).is_ok_and(|locked| locked);
-        if is_stale && remove_leftovers(store, &path).is_ok() {
+    for StaleDir { path, .. } in list_stale(area)? {
+        if remove_leftovers(store, &path).is_ok() {
             let _ = remove_tree(&path);
         }
     }
     Ok(())
+}
+
+/// A folder that a dead process left. Its lock is held now, so that nobody else removes it.
+#[derive(Debug)]
+pub(crate) struct StaleDir {
+    pub(crate) path: PathBuf,
+    _lock: File,
+}
+
+/// The folders that dead processes left; none while another process is making one, which removes
+/// them itself.
+pub(crate) fn stale_dirs(store: &Store) -> Result<Vec<StaleDir>, FileError> {
+    let area = store.layout.temp();
+    if !area.is_dir() {
+        return Ok(Vec::new());
+    }
+    match FileLock::try_exclusive(&area.join("lock"))? {
+        Some(_one_at_a_time) => list_stale(&area),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn list_stale(area: &Path) -> Result<Vec<StaleDir>, FileError> {
+    let listed = || FileError::at("list", area);
+    let mut stale = Vec::new();
+    for entry in fs::read_dir(area).map_err(listed())? {
+        let path = entry.map_err(listed())?.path();
+        // One that cannot be opened was removed by its owner meanwhile.
+        let Ok(dir) = File::open(&path) else { continue };
+        if path.is_dir() && try_exclusive(&dir).is_ok_and(|locked| locked) {
+            stale.push(StaleDir { path, _lock: dir });
+        }
+    }
+    Ok(stale)
 }
 
 /// Removes the trees that a dead process moved to their paths and did not register.

@@ -1,5 +1,6 @@
 //! The database of valid paths, as Nix has it.
 
+mod collect;
 mod open;
 mod order;
 mod read;
@@ -11,6 +12,8 @@ use hoist_nix::{Sha256Hash, StoreDir, StorePath};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::StoreError;
+
+pub(crate) use self::collect::ValidPath;
 
 /// What the store knows of one path.
 #[derive(Debug, Clone, PartialEq, Eq)]

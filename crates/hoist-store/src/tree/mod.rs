@@ -11,7 +11,7 @@ mod write;
 pub(crate) use archive::unpack_canonical;
 pub use archive::{dump, hash_tree, restore};
 pub(crate) use copy::copy_canonical;
-pub(crate) use remove::remove_tree;
+pub(crate) use remove::{remove_tree, remove_tree_counting};
 pub(crate) use write::{seal, sync_dir};
 
 /// Most directories inside each other, the same as an archive's limit.

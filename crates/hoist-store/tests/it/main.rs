@@ -6,6 +6,7 @@ mod add;
 mod child;
 mod crash;
 mod faults;
+mod gc;
 mod layout;
 mod nars;
 mod profile;
