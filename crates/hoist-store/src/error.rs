@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hoist_nix::{HashError, NarError, NarWriteError, Sha256Hash, StorePath, StorePathError};
+use hoist_nix::{
+    ExportError, HashError, NarError, NarWriteError, Sha256Hash, StorePath, StorePathError,
+};
 
 use crate::{AddNarError, DaemonError};
 
@@ -110,6 +112,10 @@ pub enum StoreError {
     #[error(transparent)]
     Daemon(#[from] DaemonError),
 
+    /// A stream of several paths is none, or could not be written.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+
     /// The store does not vouch for the path.
     #[error("store path `{path}` is not in the store")]
     NotInStore { path: StorePath },
@@ -188,7 +194,7 @@ impl StoreError {
             }
             Self::DatabaseReadOnly { .. } => Some(READ_ONLY_HINT),
             Self::DatabaseUnrecovered { .. } => Some("open the store once where it can be written"),
-            Self::NotInStore { .. } | Self::Database { .. } => None,
+            Self::Export(_) | Self::NotInStore { .. } | Self::Database { .. } => None,
         }
     }
 }

@@ -31,6 +31,7 @@ mod daemon;
 mod database;
 mod embedded;
 mod error;
+mod export;
 mod gc;
 mod install;
 mod layout;

@@ -22,15 +22,45 @@ pub(crate) fn check_promise(
         let fits = address.check_path(dir, &new.path, &new.references);
         return fits.map_err(|source| AddNarError::Address { path: new.path.clone(), source });
     }
-    let Trust::Keys(keys) = trust else { return Ok(()) };
+    if is_vouched_for(dir, new, trust) {
+        return Ok(());
+    }
+    Err(AddNarError::Untrusted { path: new.path.clone() })
+}
+
+/// Whether somebody trusted says that the path has this content.
+pub(crate) fn is_vouched_for(dir: &StoreDir, new: &NewPath, trust: Trust<'_>) -> bool {
+    let Trust::Keys(keys) = trust else { return true };
     let NewPath { path, nar_hash, nar_size, references, .. } = new;
     let fingerprint = fingerprint(dir, path, nar_hash, *nar_size, references);
     let vouches =
         |signature| keys.iter().any(|key| key.verifies(fingerprint.as_bytes(), signature));
-    if new.signatures.iter().any(vouches) {
-        return Ok(());
+    new.signatures.iter().any(vouches)
+}
+
+/// By what content a path is named, of those that Nix names most by: a tree, a text or a file, by
+/// its SHA-256. `tree` has the NAR that is said of it.
+pub(crate) fn address_of(
+    dir: &StoreDir,
+    new: &NewPath,
+    tree: &Path,
+) -> Result<Option<ContentAddress>, StoreError> {
+    let fits =
+        |address: &ContentAddress| address.check_path(dir, &new.path, &new.references).is_ok();
+    let unknown = Sha256Hash([0; 32]);
+    let kinds = [
+        ContentAddress::Recursive(unknown.into()),
+        ContentAddress::Text(unknown),
+        ContentAddress::Flat(unknown.into()),
+    ];
+    for kind in kinds {
+        if let Content::Address(address) = content_of(&kind, tree, new.nar_hash)?
+            && fits(&address)
+        {
+            return Ok(Some(address));
+        }
     }
-    Err(AddNarError::Untrusted { path: path.clone() })
+    Ok(None)
 }
 
 /// Checks what was unpacked to `tree`.

@@ -9,7 +9,7 @@ use std::io::Read;
 use hoist_nix::StorePath;
 
 use self::check::check_content;
-pub(crate) use self::check::check_promise;
+pub(crate) use self::check::{address_of, check_promise, is_vouched_for};
 pub use self::error::AddNarError;
 use crate::install::Staged;
 use crate::temp::TempDir;

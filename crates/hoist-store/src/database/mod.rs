@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use hoist_nix::{Sha256Hash, StoreDir, StorePath};
 use rusqlite::{Connection, ErrorCode};
 
+pub(crate) use self::order::references_first;
 use crate::StoreError;
 
 pub(crate) use self::collect::ValidPath;

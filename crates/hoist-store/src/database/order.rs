@@ -21,7 +21,7 @@ enum Mark {
 ///
 /// [`AddNarError::Cycle`] when paths refer to each other in a circle, which no store can hold: none
 /// of them could have been there first.
-pub(super) fn references_first(infos: &[PathInfo]) -> Result<Vec<&PathInfo>, AddNarError> {
+pub(crate) fn references_first(infos: &[PathInfo]) -> Result<Vec<&PathInfo>, AddNarError> {
     let index_of: HashMap<&StorePath, usize> =
         infos.iter().enumerate().map(|(index, info)| (&info.path, index)).collect();
     let mut marks = vec![Mark::New; infos.len()];

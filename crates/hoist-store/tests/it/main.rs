@@ -5,6 +5,7 @@
 mod add;
 mod child;
 mod crash;
+mod export;
 mod faults;
 mod gc;
 mod layout;
@@ -79,4 +80,15 @@ fn json(fixture: &str) -> Value {
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap()
+}
+
+fn base64(digits: &str) -> Vec<u8> {
+    const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = digits.trim_end_matches('=');
+    let mut bits = digits.chars().flat_map(|digit| {
+        let value = DIGITS.find(digit).unwrap();
+        (0..6).rev().map(move |bit| u8::from(value >> bit & 1 == 1))
+    });
+    let length = digits.len() * 6 / 8;
+    (0..length).map(|_| bits.by_ref().take(8).fold(0, |byte, bit| byte << 1 | bit)).collect()
 }
