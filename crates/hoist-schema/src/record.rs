@@ -83,6 +83,10 @@ pub struct StorePathRecord {
     pub ca: Option<String>,
     /// Store paths it refers to.
     pub references: Vec<String>,
+    /// The derivation that it is an output of, where Nix built it.
+    pub deriver: Option<String>,
+    /// Signatures, each `KEY-NAME:BASE64`.
+    pub signatures: Vec<String>,
     /// When it was registered, RFC 3339.
     pub registered: String,
 }
@@ -112,6 +116,8 @@ pub struct StoreProblemRecord {
     pub path: String,
     /// What is wrong with it.
     pub problem: String,
+    /// The cache that it was repaired from; none when it is still as it was.
+    pub repaired_from: Option<String>,
 }
 
 /// What `hoist init` did.

@@ -37,6 +37,7 @@ mod install;
 mod layout;
 mod lock;
 mod profile;
+mod repair;
 mod store;
 mod temp;
 mod temp_roots;
@@ -50,8 +51,7 @@ pub use daemon::{DaemonCollected, DaemonError, DaemonStore};
 pub use database::PathInfo;
 pub use error::{FileError, ProfileError, StoreError, TreeError};
 pub use gc::{
-    Collected, CollectedPath, GcError, GcEvent, Pin, Policy, RemovedGeneration, Root, RootKind,
-    Roots,
+    Collected, CollectedPath, GcError, GcEvent, Pin, Policy, RemovedGeneration, Root, RootKind, Roots,
 };
 pub use profile::{
     Current, Deletion, Generation, Health, NewGeneration, Profile, ProfileName, Switched,

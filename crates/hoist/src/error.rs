@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anstream::adapter::strip_str;
 use hoist_build::BuildError;
+use hoist_cache::CacheError;
 use hoist_sandbox::SandboxError;
 use hoist_schema::Exit;
 use hoist_schema::record::ErrorRecord;
@@ -60,6 +61,16 @@ impl CliError {
         }
     }
 
+    /// The message and its causes in one line, for a warning.
+    pub(crate) fn line(&self) -> String {
+        [&self.message]
+            .into_iter()
+            .chain(&self.causes)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(": ")
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
@@ -105,6 +116,17 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let hint = error.hint().map(str::to_owned);
         Self::from_error(&error, hint, Exit::Machine)
+    }
+}
+
+impl From<CacheError> for CliError {
+    fn from(error: CacheError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        let exit = match error {
+            CacheError::Url { .. } => Exit::Usage,
+            _ => Exit::Remote,
+        };
+        Self::from_error(&error, hint, exit)
     }
 }
 

@@ -26,5 +26,11 @@ pub(super) fn run(args: &InfoArgs, store: &Store, out: &Output) -> Result<Exit, 
     for reference in &record.references {
         out.line(format!("refers to   {reference}"));
     }
+    if let Some(deriver) = &record.deriver {
+        out.line(format!("built by    {deriver}"));
+    }
+    for signature in &record.signatures {
+        out.line(format!("signed      {signature}"));
+    }
     Ok(Exit::Success)
 }

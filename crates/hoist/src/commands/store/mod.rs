@@ -63,6 +63,8 @@ pub(super) fn record_of(store: &Store, info: &PathInfo) -> StorePathRecord {
         nar_size_bytes: info.nar_size.unwrap_or_default(),
         ca: info.content_address.clone(),
         references: info.references.iter().map(|path| store.dir().print(path)).collect(),
+        deriver: info.deriver.as_ref().map(|path| store.dir().print(path)),
+        signatures: info.signatures.clone(),
         registered: rfc3339(info.registered_unix),
     }
 }
