@@ -21,26 +21,24 @@ pub enum ContentAddress {
 }
 
 impl ContentAddress {
-    /// Reads `text:sha256:…`, `fixed:KIND:…` or `fixed:r:KIND:…`. The kind must be said, with a
-    /// colon: Nix refuses SRI hashes here.
+    /// Reads `text:sha256:…`, `fixed:KIND:…` or `fixed:r:KIND:…`, the hash in Nix base32: what
+    /// is accepted prints as the same text again.
     ///
     /// # Errors
     ///
     /// [`HashError`] naming what is wrong with `text`.
     pub fn parse(text: &str) -> Result<Self, HashError> {
         let refused = || HashError::ContentAddress { text: text.to_owned() };
-        if text.contains('-') {
+        let address = if let Some(hash) = text.strip_prefix("text:") {
+            Self::Text(Sha256Hash::parse(hash)?)
+        } else if let Some(hash) = text.strip_prefix("fixed:r:") {
+            Self::Recursive(Hash::parse(hash)?)
+        } else if let Some(hash) = text.strip_prefix("fixed:") {
+            Self::Flat(Hash::parse(hash)?)
+        } else {
             return Err(refused());
-        }
-        if let Some(hash) = text.strip_prefix("text:") {
-            let hash = hash.strip_prefix("sha256:").ok_or_else(refused)?;
-            return Sha256Hash::parse(hash).map(Self::Text);
-        }
-        let Some(fixed) = text.strip_prefix("fixed:") else { return Err(refused()) };
-        match fixed.strip_prefix("r:") {
-            Some(hash) => Hash::parse(hash).map(Self::Recursive),
-            None => Hash::parse(fixed).map(Self::Flat),
-        }
+        };
+        if address.to_string() == text { Ok(address) } else { Err(refused()) }
     }
 
     /// Which kind of hash names the content.
@@ -180,6 +178,15 @@ mod tests {
         ];
         for address in addresses {
             assert_eq!(ContentAddress::parse(&address.to_string()), Ok(address));
+        }
+        let other_texts = [
+            format!("text:{}", hash.nix32()),
+            format!("text:sha256:{hash}"),
+            format!("fixed:r:sha256:{}", hash.base16()),
+            format!("fixed:r:{}", hash.sri()),
+        ];
+        for text in other_texts {
+            assert!(ContentAddress::parse(&text).is_err(), "{text}");
         }
         assert!(ContentAddress::parse("fixed:git:sha1:x").is_err());
         assert!(ContentAddress::parse("nar:sha256:x").is_err());
