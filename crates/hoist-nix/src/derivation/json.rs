@@ -110,3 +110,29 @@ fn text(what: &'static str, bytes: &[u8]) -> Result<String, DerivationError> {
         text: String::from_utf8_lossy(bytes).into_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HashAlgorithm, StorePathName};
+
+    /// As both versions print `float.drv` and `user-of-float.drv`.
+    #[test]
+    fn outputs_whose_paths_are_not_known_have_none() {
+        let name = StorePathName::parse("float").unwrap();
+        let text = br#"Derive([("out","","r:sha256","")],[],[],"x","/b",[],[])"#;
+        let derivation = Derivation::parse(&StoreDir::default(), &name, text).unwrap();
+        let json = |output: &DerivationOutput, form| {
+            derivation.output_json(&StoreDir::default(), output, form).to_string()
+        };
+        let algorithm = HashAlgorithm::Sha256;
+        let floating = DerivationOutput::Floating { method: OutputMethod::Recursive, algorithm };
+        assert!(derivation.outputs.values().eq([&floating]));
+        assert_eq!(json(&floating, DerivationJson::Nix2_8), r#"{"hashAlgo":"r:sha256"}"#);
+        let newer = r#"{"hashAlgo":"sha256","method":"nar"}"#;
+        assert_eq!(json(&floating, DerivationJson::Nix2_26), newer);
+        for form in [DerivationJson::Nix2_8, DerivationJson::Nix2_26] {
+            assert_eq!(json(&DerivationOutput::Deferred, form), "{}");
+        }
+    }
+}
