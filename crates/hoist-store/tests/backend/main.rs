@@ -6,6 +6,7 @@
 
 mod archives;
 mod checks;
+mod daemon;
 mod embedded;
 mod site;
 mod vectors;

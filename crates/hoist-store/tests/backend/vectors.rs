@@ -4,7 +4,10 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hoist_nix::{ContentAddress, Sha256Hash, StoreDir, StorePath, StorePathName};
+use hoist_nix::{
+    ContentAddress, ExportReader, ExportWriter, NarLimits, Sha256Hash, StoreDir, StorePath,
+    StorePathName,
+};
 use hoist_store::{Backend, NewPath};
 use serde_json::Value;
 
@@ -16,14 +19,15 @@ pub(crate) struct Counts {
     trees: usize,
     malformed: usize,
     content_addresses: usize,
+    exports: usize,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { trees, malformed, content_addresses } = self;
-        let all = trees + malformed + content_addresses;
+        let Self { trees, malformed, content_addresses, exports } = self;
+        let all = trees + malformed + content_addresses + exports;
         write!(f, "{all} vectors: {trees} trees, {malformed} malformed archives, ")?;
-        write!(f, "{content_addresses} content addresses")
+        write!(f, "{content_addresses} content addresses, {exports} exports")
     }
 }
 
@@ -32,9 +36,11 @@ pub(crate) fn run(kind: &dyn Kind) -> Counts {
         trees: trees(&Site::new(kind)),
         malformed: malformed(&Site::new(kind)),
         content_addresses: content_addresses(&Site::new(kind)),
+        exports: exports(kind),
     };
-    let Counts { trees, malformed, content_addresses } = counts;
-    assert!(trees > 40 && malformed > 60 && content_addresses > 70, "{counts}");
+    let Counts { trees, malformed, content_addresses, exports } = counts;
+    let all_held = trees > 40 && malformed > 60 && content_addresses > 70 && exports == 3;
+    assert!(all_held, "{counts}");
     counts
 }
 
@@ -94,7 +100,7 @@ fn malformed(site: &Site<'_>) -> usize {
         let new = offer_by_content("malformed", &nar);
         // A daemon may hang up on such an archive.
         add(&*site.open(), &new, &nar).map(|_| ()).unwrap_err();
-        assert!(!site.open().is_valid(&new.path).unwrap(), "{name}");
+        assert!(!store.is_valid(&new.path).unwrap(), "{name}");
         refused += 1;
     }
     assert_eq!(store.paths().unwrap(), []);
@@ -164,4 +170,30 @@ fn add_missing(store: &dyn Backend, new: &NewPath) {
         let nar = file(b"");
         add(store, &offer(reference.clone(), &nar), &nar).unwrap();
     }
+}
+
+/// What is in a stream of Nix goes into a store path by path, and comes out as that stream.
+fn exports(kind: &dyn Kind) -> usize {
+    let (fixtures, dir) = (fixtures("hoist-nix"), StoreDir::default());
+    let vectors = json(fixtures.join("export.json"));
+    for vector in list(&vectors, "valid") {
+        let site = Site::new(kind);
+        let stream = fs::read(fixtures.join(text(vector, "stream"))).unwrap();
+        let limits = NarLimits::default();
+        let mut import = ExportReader::new(stream.as_slice(), dir.clone(), limits);
+        let mut export = ExportWriter::new(Vec::new(), dir.clone());
+        let mut nar = Vec::new();
+        while let Some(said) = import.next_path_into(&mut nar).unwrap() {
+            let (references, deriver) = (said.references.clone(), said.deriver.clone());
+            let new = NewPath { references, deriver, ..offer(said.path.clone(), &nar) };
+            assert!(!add(site.store(), &new, &nar).unwrap());
+            let info = site.store().path_info(&said.path).unwrap().unwrap();
+            assert_eq!((info.nar_hash, &info.references), (new.nar_hash, &said.references));
+            assert_eq!(info.deriver, said.deriver);
+            export.path(&said, |out| site.store().write_nar(&said.path, out)).unwrap();
+            nar.clear();
+        }
+        assert!(export.finish().unwrap() == stream, "{}", text(vector, "name"));
+    }
+    list(&vectors, "valid").len()
 }
