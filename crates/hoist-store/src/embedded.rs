@@ -3,10 +3,10 @@
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
-use hoist_nix::{HashingWriter, Signature, StoreDir, StorePath, StorePathName};
+use hoist_nix::{HashingWriter, NarWriteError, Signature, StoreDir, StorePath, StorePathName};
 
 use crate::tree::dump;
-use crate::{Added, Backend, NewPath, PathInfo, Store, StoreError, Trust};
+use crate::{Added, Backend, NewPath, PathInfo, Store, StoreError, TreeError, Trust};
 
 /// How much of an archive is handed on at once.
 const CHUNK_LEN: usize = 64 * 1024;
@@ -49,6 +49,11 @@ impl Backend for Store {
         };
         let mut out = HashingWriter::new(BufWriter::with_capacity(CHUNK_LEN, out));
         dump(&self.physical(path), &mut out)?;
+        // Dropped unflushed, it would keep to itself that the last of it could not be written.
+        out.flush().map_err(|source| TreeError::Write {
+            path: self.physical(path),
+            source: NarWriteError::Write(source),
+        })?;
         let (_, found, _) = out.finish();
         if found == info.nar_hash {
             return Ok(());

@@ -1,17 +1,18 @@
 //! The command line: every subcommand with its arguments, and what all of them share.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 use hoist_schema::Exit;
 
 use crate::commands::{
-    build, check, completions, doctor, explain, generations, init, pack, rollback, run, schema,
-    ship, store, switch,
+    build, check, completions, doctor, explain, flake, generations, init, pack, rollback, run,
+    schema, ship, store, switch,
 };
 use crate::error::CliError;
 use crate::output::Output;
+use crate::place::Place;
 use crate::settings::Settings;
 
 const STYLES: Styles = Styles::styled()
@@ -51,9 +52,10 @@ struct Global {
     /// Print nothing but results and problems
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Folder of the store [default: $HOIST_ROOT, else $XDG_DATA_HOME/hoist]
+    /// Folder of the store; or `daemon`, `auto`, `unix://SOCKET` [default: $HOIST_ROOT, else
+    /// $XDG_DATA_HOME/hoist]
     #[arg(long, global = true, value_name = "ROOT")]
-    store: Option<PathBuf>,
+    store: Option<Place>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,6 +71,7 @@ enum Command {
     Generations(generations::GenerationsArgs),
     Run(run::RunArgs),
     Init(init::InitArgs),
+    Flake(flake::FlakeArgs),
     Doctor(doctor::DoctorArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -96,6 +99,9 @@ pub(crate) fn run() -> Exit {
 
 fn dispatch(cli: Cli, out: &Output) -> Result<Exit, CliError> {
     let settings = Settings::new(cli.global.store)?;
+    if !matches!(cli.command, Command::Pack(_) | Command::Store(_)) {
+        settings.require_folder()?;
+    }
     match cli.command {
         Command::Ship(args) => ship::run(&args, &settings, out),
         Command::Build(args) => build::run(&args, &settings, out),
@@ -108,6 +114,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, CliError> {
         Command::Generations(args) => generations::run(&args, &settings, out),
         Command::Run(args) => run::run(&args, &settings, out),
         Command::Init(args) => init::run(&args, out),
+        Command::Flake(args) => flake::run(&args, &settings, out),
         Command::Doctor(args) => doctor::run(&args, &settings, out),
         Command::Schema(args) => schema::run(&args, out),
         Command::Completions(args) => completions::run::<Cli>(&args, out),

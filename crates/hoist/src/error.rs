@@ -10,7 +10,7 @@ use hoist_cache::CacheError;
 use hoist_sandbox::SandboxError;
 use hoist_schema::Exit;
 use hoist_schema::record::ErrorRecord;
-use hoist_store::{ProfileError, StoreError, TreeError};
+use hoist_store::{DaemonError, ProfileError, StoreError, TreeError};
 
 use crate::output::{BAD, BOLD, Output, notice};
 
@@ -114,6 +114,19 @@ impl From<BuildError> for CliError {
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        let exit = match error {
+            StoreError::NotInStore { .. } | StoreError::Modified { .. } | StoreError::AddNar(_) => {
+                Exit::No
+            }
+            _ => Exit::Machine,
+        };
+        Self::from_error(&error, hint, exit)
+    }
+}
+
+impl From<DaemonError> for CliError {
+    fn from(error: DaemonError) -> Self {
         let hint = error.hint().map(str::to_owned);
         Self::from_error(&error, hint, Exit::Machine)
     }

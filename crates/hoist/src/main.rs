@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod error;
 mod output;
+mod place;
 mod project;
 mod receipt;
 mod runtime;

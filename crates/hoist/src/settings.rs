@@ -9,19 +9,26 @@ use hoist_schema::Exit;
 use hoist_store::{Store, StoreError};
 
 use crate::error::CliError;
+use crate::place::{AnyStore, Place, daemon_at, listening_daemon, machine_daemon, wants_a_folder};
 
 /// The folders a command works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The store root: `--store`, else `HOIST_ROOT`, else `$XDG_DATA_HOME/hoist`.
     pub(crate) root: PathBuf,
+    /// The daemon whose store was asked for instead; [`Place::Root`] never.
+    daemon: Option<Place>,
     /// What can be lost: `HOIST_CACHE_DIR`, else `$XDG_CACHE_HOME/hoist`.
     pub(crate) cache: CacheDirs,
 }
 
 impl Settings {
-    pub(crate) fn new(store: Option<PathBuf>) -> Result<Self, CliError> {
-        let root = match store.or_else(|| folder_variable("HOIST_ROOT")) {
+    pub(crate) fn new(store: Option<Place>) -> Result<Self, CliError> {
+        let (folder, daemon) = match store {
+            Some(Place::Root(folder)) => (Some(folder), None),
+            daemon => (None, daemon),
+        };
+        let root = match folder.or_else(|| folder_variable("HOIST_ROOT")) {
             Some(root) => std::path::absolute(&root).map_err(CliError::io("find", &root))?,
             None => user_folder("XDG_DATA_HOME", ".local/share", "HOIST_ROOT")?,
         };
@@ -29,7 +36,30 @@ impl Settings {
             Some(cache) => std::path::absolute(&cache).map_err(CliError::io("find", &cache))?,
             None => user_folder("XDG_CACHE_HOME", ".cache", "HOIST_CACHE_DIR")?,
         };
-        Ok(Self { root, cache: CacheDirs::new(cache) })
+        Ok(Self { root, daemon, cache: CacheDirs::new(cache) })
+    }
+
+    /// The store wherever it is; in a folder, it is made when it is to be written and not there.
+    pub(crate) fn any_store(&self, for_writing: bool) -> Result<AnyStore, CliError> {
+        let daemon = match &self.daemon {
+            Some(Place::Daemon) => Some(machine_daemon()?),
+            Some(Place::Socket(socket)) => Some(daemon_at(socket)?),
+            Some(Place::Auto) => listening_daemon(),
+            Some(Place::Root(_)) | None => None,
+        };
+        Ok(match daemon {
+            Some(daemon) => AnyStore::Daemon(Box::new(daemon)),
+            None if for_writing => AnyStore::Folder(Box::new(self.store_for_writing()?)),
+            None => AnyStore::Folder(Box::new(self.store()?)),
+        })
+    }
+
+    /// Checks that the store is one in a folder.
+    pub(crate) fn require_folder(&self) -> Result<(), CliError> {
+        match &self.daemon {
+            Some(Place::Daemon | Place::Socket(_)) => Err(wants_a_folder()),
+            _ => Ok(()),
+        }
     }
 
     /// The store, for reading; it must be there.

@@ -17,7 +17,8 @@ use crate::settings::{Settings, store_path_name};
 #[command(after_help = "\
 Examples:
   hoist pack dist --name pattern-search-0.1.0
-  hoist pack libx.so")]
+  hoist pack libx.so
+  hoist --store daemon pack libx.so      into the store of this machine's Nix")]
 pub(crate) struct PackArgs {
     /// The file or folder
     path: PathBuf,
@@ -32,15 +33,16 @@ pub(crate) fn run(args: &PackArgs, settings: &Settings, out: &Output) -> Result<
     let name = store_path_name(args.name.as_deref().unwrap_or(last))
         .map_err(|error| error.hint("name it with --name"))?;
     let progress = out.progress(format!("packing {}", path.display()));
-    let store = settings.store_for_writing()?;
-    let added = store.add_tree(&name, &path)?;
+    let store = settings.any_store(true)?;
+    let backend = store.backend();
+    let added = backend.add_tree(&name, &path)?;
     drop(progress);
     if out.is_json()
-        && let Some(info) = store.path_info(&added.path)?
+        && let Some(info) = backend.path_info(&added.path)?
     {
         let record: StorePathRecord = record_of(&store, &info);
         out.record(&record);
     }
-    out.line(store.dir().print(&added.path));
+    out.line(backend.dir().print(&added.path));
     Ok(Exit::Success)
 }

@@ -30,19 +30,19 @@ pub(crate) struct SwitchArgs {
 
 pub(crate) fn run(args: &SwitchArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
     let store = settings.store_for_writing()?;
-    let store_path = parse_store_path(&store, &args.store_path)?;
+    let store_path = parse_store_path(&args.store_path)?;
     switch_to(&store, &args.profile, &store_path, None, out)?;
     Ok(Exit::Success)
 }
 
 /// Reads a store path as users write it: absolute and logical, where it lies on this machine, or
 /// its last part alone.
-pub(super) fn parse_store_path(store: &Store, text: &str) -> Result<StorePath, CliError> {
+pub(super) fn parse_store_path(text: &str) -> Result<StorePath, CliError> {
     let text = text.trim_end_matches('/');
     let last = text.rsplit('/').next().unwrap_or(text);
     StorePath::parse(last).map_err(|error| {
         CliError::new(Exit::Usage, format!("`{text}` is not a store path: {error}"))
-            .hint(format!("`hoist store ls` lists those of {}", store.root().display()))
+            .hint("`hoist store ls` lists those of the store")
     })
 }
 

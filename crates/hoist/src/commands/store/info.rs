@@ -1,11 +1,11 @@
 //! `hoist store info`: all about one store path.
 
 use hoist_schema::Exit;
-use hoist_store::Store;
 
 use super::{record_of, valid};
 use crate::error::CliError;
 use crate::output::{Output, size};
+use crate::place::AnyStore;
 
 /// Tell all about a store path
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,7 @@ pub(super) struct InfoArgs {
     store_path: String,
 }
 
-pub(super) fn run(args: &InfoArgs, store: &Store, out: &Output) -> Result<Exit, CliError> {
+pub(super) fn run(args: &InfoArgs, store: &AnyStore, out: &Output) -> Result<Exit, CliError> {
     let info = valid(store, &args.store_path)?;
     let record = record_of(store, &info);
     out.record(&record);

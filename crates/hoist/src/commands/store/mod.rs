@@ -10,12 +10,13 @@ mod verify;
 use clap::Subcommand;
 use hoist_schema::Exit;
 use hoist_schema::record::StorePathRecord;
-use hoist_store::{PathInfo, Store};
+use hoist_store::PathInfo;
 
 use super::generations::rfc3339;
 use super::switch::parse_store_path;
 use crate::error::CliError;
 use crate::output::Output;
+use crate::place::AnyStore;
 use crate::settings::Settings;
 
 /// Look into the store
@@ -44,36 +45,41 @@ enum StoreCommand {
 }
 
 pub(crate) fn run(args: &StoreArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
+    let folder = || {
+        settings.require_folder()?;
+        Ok::<_, CliError>(settings.store()?)
+    };
     match &args.command {
-        StoreCommand::Ls => list::run(&settings.store()?, out),
-        StoreCommand::Info(args) => info::run(args, &settings.store()?, out),
-        StoreCommand::Verify(args) => verify::run(args, &settings.store()?, out),
-        StoreCommand::Dump(args) => dump::run(args, &settings.store()?),
+        StoreCommand::Ls => list::run(&settings.any_store(false)?, out),
+        StoreCommand::Info(args) => info::run(args, &settings.any_store(false)?, out),
+        StoreCommand::Verify(args) => verify::run(args, &folder()?, out),
+        StoreCommand::Dump(args) => dump::run(args, &settings.any_store(false)?),
         StoreCommand::Restore(args) => restore::run(args, out),
         StoreCommand::Hash(args) => hash::run(args, out),
     }
 }
 
 /// What the store knows of a path, as a record.
-pub(super) fn record_of(store: &Store, info: &PathInfo) -> StorePathRecord {
+pub(super) fn record_of(store: &AnyStore, info: &PathInfo) -> StorePathRecord {
+    let dir = store.backend().dir();
     StorePathRecord {
-        store_path: store.dir().print(&info.path),
+        store_path: dir.print(&info.path),
         path: store.physical(&info.path).display().to_string(),
         nar_hash: info.nar_hash.sri(),
         nar_size_bytes: info.nar_size.unwrap_or_default(),
         ca: info.content_address.clone(),
-        references: info.references.iter().map(|path| store.dir().print(path)).collect(),
-        deriver: info.deriver.as_ref().map(|path| store.dir().print(path)),
+        references: info.references.iter().map(|path| dir.print(path)).collect(),
+        deriver: info.deriver.as_ref().map(|path| dir.print(path)),
         signatures: info.signatures.clone(),
         registered: rfc3339(info.registered_unix),
     }
 }
 
 /// What the store knows of the path that `text` names, which must be valid.
-fn valid(store: &Store, text: &str) -> Result<PathInfo, CliError> {
-    let path = parse_store_path(store, text)?;
-    store.path_info(&path)?.ok_or_else(|| {
-        let message = format!("{} is not in {}", store.dir().print(&path), store.root().display());
+fn valid(store: &AnyStore, text: &str) -> Result<PathInfo, CliError> {
+    let path = parse_store_path(text)?;
+    store.backend().path_info(&path)?.ok_or_else(|| {
+        let message = format!("{} is not in {}", store.backend().dir().print(&path), store.name());
         CliError::new(Exit::No, message).hint("`hoist store ls` lists what is")
     })
 }
