@@ -13,12 +13,14 @@ use crate::{not_checked, tool};
 
 /// One installed release of Nix.
 ///
-/// Each has its own `/nix`, and its own home: a test gives its store by `--store`, or by the
-/// variables `NIX_STORE_DIR`, `NIX_STATE_DIR` and `NIX_DAEMON_SOCKET_PATH`.
+/// Each has its own `/nix`, and its own home: a test gives its store by `--store`, by the variables
+/// `NIX_STORE_DIR`, `NIX_STATE_DIR` and `NIX_DAEMON_SOCKET_PATH`, or by [`NixRelease::with_nix`].
 #[derive(Debug, Clone)]
 pub struct NixRelease {
     version: String,
     place: Place,
+    /// What is mounted as `/nix`, when it is not the place's own.
+    nix: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -30,13 +32,21 @@ enum Place {
 }
 
 /// Enters the system at `$1` in a mount namespace that nobody else sees and that ends with it.
-/// What tests write to is visible there under the same names: `$2` and so on, and the folder where
-/// it starts.
+/// What tests write to is visible there under the same names: the folders of `$3`, and the one
+/// where it starts. `$2`, if not empty, is its `/nix`.
+///
+/// Its root becomes the root: in a mere `chroot` the kernel allows no user namespaces, and without
+/// them Nix has no sandbox.
 const ENTER: &str = r#"
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
-root=$1 visible=$2 here=$(pwd -P)
-shift 2
+root=$1 nix=$2 visible=$3 here=$(pwd -P)
+shift 3
+mount --rbind "$root" "$root"
+if [ -n "$nix" ]; then
+    mkdir -p "$root/nix"
+    mount --bind "$nix" "$root/nix"
+fi
 old_ifs=$IFS IFS=:
 set -f
 for folder in /proc /dev $visible "$here"; do
@@ -46,7 +56,20 @@ for folder in /proc /dev $visible "$here"; do
     fi
 done
 IFS=$old_ifs
-exec chroot "$root" sh -c 'cd "$0" && exec "$@"' "$here" "$@"
+cd "$root"
+pivot_root . .
+umount -l .
+cd "$here"
+exec "$@"
+"#;
+
+/// Gives this machine another `/nix`, `$1`, in a mount namespace that nobody else sees and that
+/// ends with it.
+const OWN_NIX: &str = r#"
+mkdir -p /nix
+mount --bind "$1" /nix
+shift
+exec "$@"
 "#;
 
 /// All releases that are here, oldest place first: the one on `PATH` (Debian's `nix-bin`), and the
@@ -88,7 +111,7 @@ fn trixie() -> Option<Place> {
         not_checked("no Debian trixie with Nix in it (HOIST_TRIXIE; `cargo xtask test` makes it)");
         return None;
     };
-    if std::fs::metadata("/proc/self").map_or(true, |process| process.uid() != 0) {
+    if !is_root() {
         not_checked("only root can enter the Debian trixie with Nix in it");
         return None;
     }
@@ -98,7 +121,7 @@ fn trixie() -> Option<Place> {
 
 impl NixRelease {
     fn at(place: Place) -> Self {
-        let mut release = Self { version: String::new(), place };
+        let mut release = Self { version: String::new(), place, nix: None };
         let told = release.stdout("nix-store", ["--version"]);
         let version = told.rsplit(' ').next().expect("splitting gives at least one part");
         version.clone_into(&mut release.version);
@@ -111,6 +134,26 @@ impl NixRelease {
         &self.version
     }
 
+    /// The same release with `folder`, which must be there, as its `/nix`.
+    ///
+    /// Unlike a store with a root, this one has its files where its paths say: the store of most
+    /// machines.
+    ///
+    /// `None`, said aloud, for a user who may not mount.
+    ///
+    /// # Panics
+    ///
+    /// When `HOIST_REQUIRE_TOOLS` is set and the user may not mount.
+    #[must_use]
+    pub fn with_nix(&self, folder: &Path) -> Option<Self> {
+        if !is_root() {
+            not_checked("only root can give Nix a /nix of its own");
+            return None;
+        }
+        tool("unshare", "util-linux")?;
+        Some(Self { nix: Some(folder.to_owned()), ..self.clone() })
+    }
+
     /// A command that runs one of its programs, kept from the configuration of its machine as
     /// [`crate::Tool::command`] tells.
     ///
@@ -119,12 +162,25 @@ impl NixRelease {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let mut command = match &self.place {
-            Place::Host(folder) => Command::new(folder.join(program)),
+            Place::Host(folder) => match &self.nix {
+                None => Command::new(folder.join(program)),
+                Some(nix) => {
+                    let mut command = Command::new("unshare");
+                    command
+                        .args(["--mount", "--propagation", "private", "sh", "-ec", OWN_NIX, "own"])
+                        .args([nix.as_os_str(), folder.join(program).as_os_str()]);
+                    command
+                }
+            },
             Place::Debian { root, unshare } => {
                 let mut command = Command::new(unshare);
                 command
                     .args(["--mount", "--propagation", "private", "sh", "-ec", ENTER, "enter"])
-                    .args([root.as_os_str(), &visible()])
+                    .args([
+                        root.as_os_str(),
+                        self.nix.as_deref().unwrap_or(Path::new("")).as_os_str(),
+                    ])
+                    .arg(visible())
                     .arg(program);
                 command
             }
@@ -152,6 +208,10 @@ impl fmt::Display for NixRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Nix {}", self.version)
     }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// The folders that tests write to, with colons between them.
