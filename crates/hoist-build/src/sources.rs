@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use hoist_schema::lock::LOCK_FILE;
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
@@ -41,7 +42,8 @@ impl Sources {
     /// Finds and digests the files below `project` that `globs` name.
     ///
     /// `*` stays within one folder, `**` crosses folders. Only folders that a glob could match
-    /// something in are looked at.
+    /// something in are looked at. The project's lock, which tells what the sources became, is none
+    /// of them whatever glob names it.
     ///
     /// # Errors
     ///
@@ -121,7 +123,9 @@ impl Walk {
             };
             let inside = entry.path().strip_prefix(project).expect("a walk stays below its start");
             let hits = set.matches(inside);
-            if hits.is_empty() || entry.file_type().is_dir() || inside.as_os_str().is_empty() {
+            let is_lock = inside == Path::new(LOCK_FILE);
+            let is_project = inside.as_os_str().is_empty();
+            if hits.is_empty() || entry.file_type().is_dir() || is_lock || is_project {
                 continue;
             }
             let path = inside
@@ -278,6 +282,14 @@ mod tests {
         );
         assert_eq!(find(&home, &["target/**/*.c", "**/a.c"]).unwrap(), ["a.c", "target/gen/z.c"]);
         assert_eq!(find(&home, &["{src,target}/gen/*.c"]).unwrap(), ["target/gen/z.c"]);
+    }
+
+    #[test]
+    fn the_lock_of_the_project_is_no_source_of_it() {
+        let home = project(&["hoist.lock", "sub/hoist.lock", "a.c"]);
+        assert_eq!(find(&home, &["**/*"]).unwrap(), ["a.c", "sub/hoist.lock"]);
+        let refusal = find(&home, &["a.c", "hoist.*"]).unwrap_err();
+        assert!(matches!(refusal, BuildError::NoSuchSource { .. }), "{refusal}");
     }
 
     #[test]

@@ -187,25 +187,28 @@ fn unknown_key(tree: &Value, schema: &Value, place: &str) -> Option<LockError> {
     for (key, value) in tree.as_object()? {
         let inner = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
         let schema = match known {
-            None => schema.get("additionalProperties")?, // a map with free keys
-            Some(known) => match known.get(key) {
-                Some(schema) => schema,
-                None => {
-                    let known: Vec<&str> = known.keys().map(String::as_str).collect();
-                    let place = if place.is_empty() { "the top level" } else { place };
-                    return Some(LockError::UnknownKey {
-                        key: key.clone(),
-                        place: place.to_owned(),
-                        hint: nearest_key(key, place, &known),
-                    });
-                }
-            },
+            None => Some(schema.get("additionalProperties")?), // a map with free keys
+            Some(known) => known.get(key),
         };
-        if let Some(error) = unknown_key(value, schema, &inner) {
-            return Some(error);
+        let error = match schema {
+            Some(schema) => unknown_key(value, schema, &inner),
+            None => Some(refuse_key(key, place, known)),
+        };
+        if error.is_some() {
+            return error;
         }
     }
     None
+}
+
+fn refuse_key(key: &str, place: &str, known: Option<&Map<String, Value>>) -> LockError {
+    let known: Vec<&str> = known.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    let place = if place.is_empty() { "the top level" } else { place };
+    LockError::UnknownKey {
+        key: key.to_owned(),
+        place: place.to_owned(),
+        hint: nearest_key(key, place, &known),
+    }
 }
 
 /// JSON in which no key is there twice: readers differ in which of the two they take.

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::unknown::unknown_keys;
 use super::{Library, Manifest, ManifestError, Problem};
+use crate::lock::LOCK_FILE;
 
 /// Longest package name or version, in bytes, so that a store path's name fits (211 in Nix).
 const MAX_NAME_BYTES: usize = 100;
@@ -112,6 +113,10 @@ impl Judge<'_> {
                 let message = format!("the source glob `{glob}` leaves the project folder");
                 let hint = "write it relative to hoist.toml, without `..`";
                 self.report(&["build", "sources", &index.to_string()], message, hint);
+            } else if glob == LOCK_FILE {
+                let message =
+                    format!("`{glob}` tells what the sources became, and is none of them");
+                self.report(&["build", "sources", &index.to_string()], message, "leave it out");
             }
         }
         if build.command.as_ref().is_some_and(Vec::is_empty) {
@@ -337,6 +342,12 @@ header = "include/pattern_search.h"
             let text = GOOD.replace("include/pattern_search.h", path);
             assert_eq!(refused(&text)[0].line, 12, "{path}");
         }
+    }
+
+    #[test]
+    fn the_lock_is_refused_as_a_source() {
+        let problems = refused(&GOOD.replace("\"src/**/*.rs\"", "\"src/**/*.rs\", \"hoist.lock\""));
+        assert_eq!((problems.len(), problems[0].line, problems[0].column), (1, 8, 27));
     }
 
     #[test]

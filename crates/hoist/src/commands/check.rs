@@ -1,9 +1,11 @@
 //! `hoist check`: what the linker, the loader and an auditor will see.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use hoist_check::{Contract, Target, check_file};
 use hoist_nix::StorePath;
+use hoist_schema::record::CheckRecord;
 use hoist_schema::{Exit, Severity};
 
 use crate::checking::{Findings, check_folder};
@@ -21,7 +23,8 @@ Examples:
   hoist check build/libx.so
   hoist check /nix/store/…-pattern-search-0.1.0
   hoist check --export pattern_search_ffi libx.so
-  hoist check --all --json dist/ | jq .rule")]
+  hoist check --all --json dist/ | jq .rule
+  hoist check --report report.json dist/      all that was looked at and found, as one file")]
 pub(crate) struct CheckArgs {
     /// Files, folders or store paths
     #[arg(required = true, value_name = "PATH")]
@@ -32,6 +35,9 @@ pub(crate) struct CheckArgs {
     /// Show what is only worth knowing as well
     #[arg(long)]
     all: bool,
+    /// Write all that was looked at and found to this file as well, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
@@ -51,7 +57,7 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
                 ..Contract::new(Target::HOST)
             };
             let report = check_file(&there, &contract)?;
-            let size = std::fs::metadata(&there).map_or(0, |metadata| metadata.len());
+            let size = fs::metadata(&there).map_or(0, |metadata| metadata.len());
             findings.add(&path.display().to_string(), &report, &args.export, size);
         }
     }
@@ -61,6 +67,9 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
     }
     for line in findings.lines(least) {
         out.line(line);
+    }
+    if let Some(file) = &args.report {
+        write_report(file, &findings)?;
     }
     if findings.libraries.is_empty() {
         return Err(CliError::new(Exit::No, "there is no shared library in what was named")
@@ -73,6 +82,17 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
     out.detail(format!("{libraries}: {}", findings.summary()));
     let refused = findings.worst() == Some(Severity::Error);
     Ok(if refused { Exit::No } else { Exit::Success })
+}
+
+fn write_report(file: &Path, findings: &Findings) -> Result<(), CliError> {
+    let report = CheckRecord {
+        libraries: findings.libraries.clone(),
+        findings: findings.findings.clone(),
+        worst: findings.worst(),
+    };
+    let mut text = serde_json::to_string_pretty(&report).expect("a report is plain data");
+    text.push('\n');
+    fs::write(file, text).map_err(CliError::io("write", file))
 }
 
 /// Where a logical store path lies in hoist's own store, unless the machine has it where it says.

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod flake;
 pub(crate) mod generations;
 pub(crate) mod init;
 pub(crate) mod pack;

@@ -12,19 +12,20 @@ use crate::output::{Output, count};
 use crate::project::Project;
 use crate::receipt::Receipt;
 use crate::settings::Settings;
-use crate::ship::{Maker, Making, bench, ms};
+use crate::ship::{LockUpdate, Maker, Making, bench, ms};
 
 /// Build a project, check it, land it in the store and switch to it
 ///
 /// Runs build → check → pack → store → bench → switch. What is unchanged is answered from the
 /// action cache. An error finding or a closed gate ends it with exit code 1 before anything is
-/// switched.
+/// switched. A hoist.lock, which `hoist flake` writes, is brought up to date before the switch.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hoist ship                          the project in this folder
   hoist ship kernels/pattern-search   another one
   hoist ship --cold --bench           build anew with an empty compiler cache, measure again
+  hoist ship --locked                 in CI: make what hoist.lock names, or end with 1
   hoist ship --json                   one record a stage, for scripts")]
 pub(crate) struct ShipArgs {
     /// Project folder [default: that of the nearest hoist.toml upwards]
@@ -37,6 +38,9 @@ pub(crate) struct ShipArgs {
     /// Leave the bench out; the gate is not asked
     #[arg(long, conflicts_with = "bench")]
     no_bench: bool,
+    /// Refuse to change hoist.lock: exit 1 where this ship makes something else
+    #[arg(long)]
+    locked: bool,
 }
 
 pub(crate) fn run(args: &ShipArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
@@ -47,8 +51,12 @@ pub(crate) fn run(args: &ShipArgs, settings: &Settings, out: &Output) -> Result<
     let store = settings.store_for_writing()?;
     let maker = Maker { project: &project, making: args.making, settings, store: &store, out };
     let landed = maker.land()?;
+    let lock = LockUpdate::plan(&project, &landed, args.locked)?;
     if !args.no_bench {
         bench(&project, &landed, settings, args.bench, out)?;
+    }
+    if let Some(lock) = lock {
+        lock.apply(&project, &landed, out)?;
     }
     let action_key = landed.action_key.to_string();
     let generation = switch_to(&store, &package.name, &landed.store_path, Some(action_key), out)?;

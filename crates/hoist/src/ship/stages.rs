@@ -8,9 +8,10 @@ use hoist_build::{
     Verdict, WorkDir, build, find_toolchain,
 };
 use hoist_nix::{Sha256Hash, StorePath, StorePathName, fixed_recursive_sha256};
+use hoist_schema::lock::LockedToolchain;
 use hoist_schema::record::StageRecord;
 use hoist_schema::{Exit, Severity};
-use hoist_store::{Store, hash_tree};
+use hoist_store::{PathInfo, Store, hash_tree};
 
 use crate::checking::check_artifact;
 use crate::error::CliError;
@@ -39,7 +40,10 @@ pub(crate) struct Landed {
     pub(crate) store_path: StorePath,
     /// Where it lies on this machine.
     pub(crate) path: PathBuf,
+    pub(crate) nar_hash: Sha256Hash,
+    pub(crate) nar_size_bytes: u64,
     pub(crate) action_key: ActionKey,
+    pub(crate) toolchain: LockedToolchain,
 }
 
 /// An output tree as it was hashed.
@@ -73,9 +77,11 @@ impl Maker<'_> {
         let isolation = if self.making.no_sandbox { Isolation::Host } else { Isolation::Sandbox };
         let action = Action::new(manifest, &sources, &toolchain, promise, isolation)?;
 
-        if let Some((record, store_path)) = self.known(&action.key())? {
+        if let Some((record, info)) = self.known(&action.key())? {
             self.say_built(start.elapsed(), true, &toolchain, &record);
-            return self.land_known(store_path, action.key());
+            let landed = self.landed(&info, action.key(), &toolchain);
+            self.land_known(&landed)?;
+            return Ok(landed);
         }
         let work = WorkDir::new(&self.settings.cache)?;
         let request = Request {
@@ -97,14 +103,45 @@ impl Maker<'_> {
         let packed = self.pack(&built.out)?;
         self.check(&built.out)?;
         let path = self.store_tree(&built.out, &packed)?;
-        let store_path = packed.path;
-        record.store_path = self.store.dir().print(&store_path);
+        record.store_path = self.store.dir().print(&packed.path);
         self.settings.actions().put(&record)?;
-        Ok(Landed { store_path, path, action_key: record.key })
+        Ok(Landed {
+            store_path: packed.path,
+            path,
+            nar_hash: packed.hash,
+            nar_size_bytes: packed.size_bytes,
+            action_key: record.key,
+            toolchain: locked(&toolchain),
+        })
+    }
+
+    /// What the project as it is landed as before, in the sandbox or without one.
+    pub(crate) fn landed_before(&self) -> Result<Option<Landed>, CliError> {
+        let Project { folder, manifest, promise } = self.project;
+        let sources = Sources::find(folder, &manifest.build.sources)?;
+        let toolchain = find_toolchain(folder, manifest, &self.settings.cache)?;
+        for isolation in [Isolation::Sandbox, Isolation::Host] {
+            let key = Action::new(manifest, &sources, &toolchain, promise, isolation)?.key();
+            if let Some((_, info)) = self.known(&key)? {
+                return Ok(Some(self.landed(&info, key, &toolchain)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn landed(&self, info: &PathInfo, action_key: ActionKey, toolchain: &Toolchain) -> Landed {
+        Landed {
+            store_path: info.path.clone(),
+            path: self.store.physical(&info.path),
+            nar_hash: info.nar_hash,
+            nar_size_bytes: info.nar_size.unwrap_or_default(),
+            action_key,
+            toolchain: locked(toolchain),
+        }
     }
 
     /// What the action made before, as long as it is still in the store.
-    fn known(&self, key: &ActionKey) -> Result<Option<(ActionRecord, StorePath)>, CliError> {
+    fn known(&self, key: &ActionKey) -> Result<Option<(ActionRecord, PathInfo)>, CliError> {
         if self.making.cold {
             return Ok(None);
         }
@@ -113,9 +150,9 @@ impl Maker<'_> {
         let Ok(store_path) = self.store.dir().parse_path(&record.store_path) else {
             return Ok(None);
         };
-        let there = self.store.path_info(&store_path)?.is_some()
-            && self.store.physical(&store_path).exists();
-        Ok(there.then_some((record, store_path)))
+        let info = self.store.path_info(&store_path)?;
+        let info = info.filter(|_| self.store.physical(&store_path).exists());
+        Ok(info.map(|info| (record, info)))
     }
 
     fn build(&self, request: &Request<'_>) -> Result<Verdict, CliError> {
@@ -215,16 +252,13 @@ impl Maker<'_> {
         Ok(path)
     }
 
-    fn land_known(&self, store_path: StorePath, key: ActionKey) -> Result<Landed, CliError> {
-        let path = self.store.physical(&store_path);
-        self.check(&path)?;
+    fn land_known(&self, landed: &Landed) -> Result<(), CliError> {
+        let Landed { store_path, path, nar_hash, nar_size_bytes, .. } = landed;
+        self.check(path)?;
         let start = Instant::now();
-        if let Some(info) = self.store.path_info(&store_path)? {
-            let size = info.nar_size.unwrap_or_default();
-            self.say_packed(start.elapsed(), &store_path, info.nar_hash, size);
-        }
-        self.say_stored(start.elapsed(), true, &store_path, &path);
-        Ok(Landed { store_path, path, action_key: key })
+        self.say_packed(start.elapsed(), store_path, *nar_hash, *nar_size_bytes);
+        self.say_stored(start.elapsed(), true, store_path, path);
+        Ok(())
     }
 
     fn say_packed(&self, time: Duration, store_path: &StorePath, hash: Sha256Hash, bytes: u64) {
@@ -266,6 +300,10 @@ fn hint_of(failed: &Failed) -> String {
             files.iter().map(|file| format!("\"{file}\"")).collect::<Vec<_>>().join(", ")
         ),
     }
+}
+
+fn locked(toolchain: &Toolchain) -> LockedToolchain {
+    LockedToolchain { digest: toolchain.digest.clone(), name: toolchain.version.clone() }
 }
 
 fn record_of(key: ActionKey, built: &Built) -> ActionRecord {

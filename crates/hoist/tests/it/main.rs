@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod concurrent;
 mod disk;
+mod flake;
 mod generations;
 mod help;
 mod init;
