@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hoist_nix::StorePath;
 
+use crate::database::OutputOf;
 use crate::lock::PathLock;
 use crate::temp::TempDir;
 use crate::tree::{remove_tree, seal, sync_dir};
@@ -39,12 +40,13 @@ impl Store {
         if absent.is_empty() {
             return Ok(there);
         }
+        let outputs = self.outputs_of(&absent)?;
         // What lies there without being registered is what a crash left, or nobody knows what.
         for (index, new) in absent.iter().enumerate() {
             set_aside(&self.physical(&new.info.path), temp, index)?;
         }
         temp.announce(absent.iter().map(|new| &new.info.path))?;
-        let registered = self.move_and_register(&absent);
+        let registered = self.move_and_register(&absent, &outputs);
         if registered.is_err() {
             for new in absent {
                 if !self.may_be_valid(&new.info.path) {
@@ -67,7 +69,11 @@ impl Store {
     }
 
     /// Enters trees into the database, once they are sure to stay at their paths.
-    fn move_and_register(&self, staged: &[&Staged]) -> Result<(), StoreError> {
+    fn move_and_register(
+        &self,
+        staged: &[&Staged],
+        outputs: &[OutputOf],
+    ) -> Result<(), StoreError> {
         for new in staged {
             let target = self.physical(&new.info.path);
             fs::rename(&new.tree, &target).map_err(FileError::at("move the tree to", &target))?;
@@ -78,7 +84,7 @@ impl Store {
             SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let at_this_time = |new: &&Staged| PathInfo { registered_unix, ..new.info.clone() };
         let infos: Vec<PathInfo> = staged.iter().map(at_this_time).collect();
-        self.database()?.register(&infos)
+        self.database()?.register(&infos, outputs)
     }
 
     /// Whether the store vouches for `path`, or cannot tell.

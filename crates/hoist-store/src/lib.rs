@@ -29,6 +29,7 @@ mod auto_roots;
 mod backend;
 mod daemon;
 mod database;
+mod derivations;
 mod embedded;
 mod error;
 mod export;

@@ -1,6 +1,6 @@
 //! Why a path is not taken from its NAR.
 
-use hoist_nix::{Sha256Hash, StorePath, StorePathError};
+use hoist_nix::{DerivationError, Sha256Hash, StorePath, StorePathError};
 
 /// Why a store refuses a path that was offered with its NAR.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,14 @@ pub enum AddNarError {
     #[error("`{path}` is neither named by its content nor signed by a trusted key")]
     Untrusted { path: StorePath },
 
+    /// What has the name of a derivation must be one: Nix parses it.
+    #[error("`{path}` is not a derivation that Nix would take")]
+    Derivation { path: StorePath, source: Box<DerivationError> },
+
+    /// A derivation is named by its text.
+    #[error("`{path}` holds the derivation that is named `{named}`")]
+    OtherDerivation { path: StorePath, named: StorePath },
+
     /// What it needs has to be there first.
     #[error("`{path}` refers to `{reference}`, which is not in the store")]
     Reference { path: StorePath, reference: StorePath },
@@ -53,7 +61,11 @@ impl AddNarError {
             }
             Self::Untrusted { .. } => Some("sign it with a key that is trusted here"),
             Self::Reference { .. } => Some("add what it refers to first"),
-            Self::Address { .. } | Self::Content { .. } | Self::Cycle { .. } => None,
+            Self::Address { .. }
+            | Self::Content { .. }
+            | Self::Derivation { .. }
+            | Self::OtherDerivation { .. }
+            | Self::Cycle { .. } => None,
         }
     }
 }

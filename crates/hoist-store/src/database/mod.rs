@@ -4,6 +4,8 @@ mod collect;
 mod open;
 mod order;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use hoist_nix::{Sha256Hash, StoreDir, StorePath};
 use rusqlite::{Connection, ErrorCode};
 
 pub(crate) use self::order::references_first;
+pub(crate) use self::write::OutputOf;
 use crate::StoreError;
 
 pub(crate) use self::collect::ValidPath;

@@ -7,14 +7,32 @@ use super::order::references_first;
 use super::{Database, PathInfo};
 use crate::{AddNarError, StoreError};
 
+/// That a derivation makes a path, whether or not that is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OutputOf {
+    pub(crate) derivation: StorePath,
+    /// The name of the output, such as `out`.
+    pub(crate) name: String,
+    pub(crate) path: StorePath,
+}
+
 impl Database {
     /// Enters paths with their references in one transaction. What is said of a path that is there
     /// already replaces what was said before, but for the time.
-    pub(crate) fn register(&self, infos: &[PathInfo]) -> Result<(), StoreError> {
+    ///
+    /// - `outputs`: those of the derivations among `infos`.
+    pub(crate) fn register(
+        &self,
+        infos: &[PathInfo],
+        outputs: &[OutputOf],
+    ) -> Result<(), StoreError> {
         let ordered = references_first(infos)?;
         let transaction = self.transaction()?;
         for info in ordered {
             self.register_one(&transaction, info)?;
+        }
+        for output in outputs {
+            self.enter_output(&transaction, output).map_err(|error| self.error(error))?;
         }
         transaction.commit().map_err(|error| self.error(error))
     }
@@ -85,6 +103,14 @@ impl Database {
             info.content_address,
         ];
         connection.prepare_cached(sql)?.query_row(row, |row| row.get(0))
+    }
+
+    fn enter_output(&self, connection: &Connection, output: &OutputOf) -> rusqlite::Result<()> {
+        let sql = "insert or replace into DerivationOutputs (drv, id, path) \
+                   select id, ?, ? from ValidPaths where path = ?";
+        let (path, derivation) =
+            (self.store_dir.print(&output.path), self.store_dir.print(&output.derivation));
+        connection.prepare_cached(sql)?.execute([&output.name, &path, &derivation]).map(|_| ())
     }
 
     fn id(&self, connection: &Connection, path: &StorePath) -> rusqlite::Result<Option<i64>> {

@@ -1,7 +1,7 @@
 //! A new store, held against one that Nix made.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use hoist_store::{Store, StoreError};
 use rusqlite::Connection;
@@ -51,6 +51,67 @@ fn the_database_has_the_schema_of_nix() {
         };
         assert_eq!(found, *wanted, "{pragma}");
     }
+}
+
+/// But for the comment that one of them has, and a table that is empty.
+#[test]
+fn both_releases_of_nix_have_the_same_schema() {
+    let vectors = json("database.json");
+    let schema = |release: &str| -> Vec<String> {
+        let statements = vectors[release]["sqlite_schema"].as_array().unwrap().iter();
+        let without_comments = |statement: &serde_json::Value| {
+            let lines = statement.as_str().unwrap().lines();
+            let code =
+                lines.map(|line| line.split_once("--").map_or(line, |(code, _)| code).trim());
+            code.collect::<Vec<_>>().join(" ")
+        };
+        statements.map(without_comments).collect()
+    };
+    let mut newer = schema("2.26.3");
+    newer.retain(|statement| !statement.contains("SchemaMigrations"));
+    assert_eq!(newer, schema("2.8.0"));
+}
+
+#[test]
+fn modes_and_times_are_those_that_nix_gives() {
+    let world = World::new();
+    let tree = world.path("tree");
+    fs::create_dir(&tree).unwrap();
+    let vectors = json("database.json");
+    let files = vectors["both"]["canonicalisation"].as_array().unwrap();
+    for file in files {
+        let path = tree.join(text(file, "path"));
+        match text(file, "type") {
+            "directory" => fs::create_dir_all(&path).unwrap(),
+            "symlink" => std::os::unix::fs::symlink(text(file, "target"), &path).unwrap(),
+            _ => {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, "x").unwrap();
+            }
+        }
+    }
+    let mode = |file: &serde_json::Value, key: &str| u32::from_str_radix(text(file, key), 8);
+    // A folder that cannot be written comes after what is in it; only root reads all of them.
+    let readable = |mode: u32| rustix::process::geteuid().is_root() || mode & 0o400 != 0;
+    for file in files.iter().rev().filter(|file| text(file, "type") != "symlink") {
+        let path = tree.join(text(file, "path"));
+        let wanted = mode(file, "mode").unwrap();
+        if readable(wanted) {
+            fs::set_permissions(&path, fs::Permissions::from_mode(wanted)).unwrap();
+        } else {
+            fs::set_permissions(&path, fs::Permissions::from_mode(wanted | 0o400)).unwrap();
+        }
+    }
+    let added = world.store.physical(&crate::add(&world.store, &tree).path);
+    for file in files {
+        let path = added.join(text(file, "path"));
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        let found = metadata.permissions().mode() & 0o7777;
+        assert_eq!(found, mode(file, "mode_after").unwrap(), "{file}");
+        assert_eq!(Some(metadata.mtime()), file["mtime_after"].as_i64(), "{file}");
+    }
+    println!("canonical files: {} vectors", files.len());
+    assert_eq!(files.len(), 36);
 }
 
 #[test]
