@@ -116,9 +116,10 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let hint = error.hint().map(str::to_owned);
         let exit = match error {
-            StoreError::NotInStore { .. } | StoreError::Modified { .. } | StoreError::AddNar(_) => {
-                Exit::No
-            }
+            StoreError::NotInStore { .. }
+            | StoreError::Modified { .. }
+            | StoreError::AddNar(_)
+            | StoreError::Export(_) => Exit::No,
             _ => Exit::Machine,
         };
         Self::from_error(&error, hint, exit)

@@ -16,6 +16,7 @@ mod manifest;
 mod output;
 mod packing;
 mod sandbox;
+mod store;
 
 use hoist_testkit::Hoist;
 use serde_json::Value;

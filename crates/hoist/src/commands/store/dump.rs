@@ -40,7 +40,8 @@ pub(super) fn run(args: &DumpArgs, store: &AnyStore) -> Result<Exit, CliError> {
     }
 }
 
-fn is_broken_pipe(error: &StoreError) -> bool {
+/// Whether the reader of standard output went away.
+pub(super) fn is_broken_pipe(error: &StoreError) -> bool {
     let StoreError::Tree(TreeError::Write { source: NarWriteError::Write(error), .. }) = error
     else {
         return false;

@@ -1,6 +1,7 @@
 //! `hoist store`: what is in the store, and whether it is whole.
 
 mod dump;
+mod export;
 mod hash;
 mod info;
 mod list;
@@ -42,6 +43,8 @@ enum StoreCommand {
     Dump(dump::DumpArgs),
     Restore(restore::RestoreArgs),
     Hash(hash::HashArgs),
+    Export(export::ExportArgs),
+    Import(export::ImportArgs),
 }
 
 pub(crate) fn run(args: &StoreArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
@@ -56,6 +59,11 @@ pub(crate) fn run(args: &StoreArgs, settings: &Settings, out: &Output) -> Result
         StoreCommand::Dump(args) => dump::run(args, &settings.any_store(false)?),
         StoreCommand::Restore(args) => restore::run(args, out),
         StoreCommand::Hash(args) => hash::run(args, out),
+        StoreCommand::Export(args) => export::export(args, &folder()?),
+        StoreCommand::Import(args) => {
+            settings.require_folder()?;
+            export::import(args, settings.store_for_writing()?, out)
+        }
     }
 }
 

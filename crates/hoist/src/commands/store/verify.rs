@@ -123,7 +123,7 @@ fn damaged_path(problem: &Problem) -> Option<&StorePath> {
         Problem::Missing { path }
         | Problem::Modified { path, .. }
         | Problem::Unreadable { path, .. } => Some(path),
-        _ => None,
+        Problem::Unregistered { .. } => None,
     }
 }
 
