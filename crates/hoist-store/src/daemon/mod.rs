@@ -105,7 +105,7 @@ impl DaemonStore {
         self.connection.borrow().greeting.daemon_version.clone()
     }
 
-    /// Whether the daemon takes this user's word; those before Nix 2.14 do not say.
+    /// Whether the daemon takes this user's word; it says so since protocol 1.35.
     #[must_use]
     pub fn trust(&self) -> DaemonTrust {
         self.connection.borrow().greeting.trust

@@ -5,6 +5,7 @@
 mod add;
 mod child;
 mod crash;
+mod daemon;
 mod export;
 mod faults;
 mod gc;

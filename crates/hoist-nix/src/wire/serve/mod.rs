@@ -19,7 +19,7 @@ use super::{ProtocolVersion, WireError, WireReader, WireWriter};
 /// The oldest version whose messages are understood.
 pub const OLDEST: ProtocolVersion = ProtocolVersion::new(2, 3);
 
-/// The newest version whose messages are understood; Nix 2.4 to 2.26.
+/// The newest version whose messages are understood, that of Nix 2.8 and 2.26.
 pub const NEWEST: ProtocolVersion = ProtocolVersion::new(2, 7);
 
 /// From here on a server says the hash and the signatures of a path.

@@ -60,7 +60,7 @@ pub fn client_handshake(
         flush(output)?;
         features = input.texts("feature")?;
     }
-    output.number(0)?; // no CPU affinity, which daemons have not heeded since 2.0
+    output.number(0)?; // no CPU affinity, which no daemon heeds any more
     output.number(0)?; // nor space to reserve
     flush(output)?;
     let daemon_version =

@@ -40,10 +40,10 @@ pub use settings::ClientSettings;
 
 use super::ProtocolVersion;
 
-/// The oldest version whose messages are understood; Nix 2.0.
+/// The oldest version whose messages are understood.
 pub const OLDEST: ProtocolVersion = ProtocolVersion::new(1, 21);
 
-/// The newest version whose messages are understood; Nix 2.25 and 2.26.
+/// The newest version whose messages are understood, that of Nix 2.26.
 pub const NEWEST: ProtocolVersion = ProtocolVersion::new(1, 38);
 
 /// From here on errors have a level and traces.
