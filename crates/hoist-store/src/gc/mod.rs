@@ -8,6 +8,7 @@
 //! Nobody waits for a lock while holding the store's: generations are removed before it is taken,
 //! paths that somebody holds a lock of are left alone.
 
+mod alone;
 mod error;
 mod generations;
 mod leftovers;
@@ -15,7 +16,6 @@ mod pins;
 mod policy;
 mod reach;
 mod roots;
-mod socket;
 mod trash;
 mod usage;
 
@@ -25,13 +25,12 @@ use std::path::PathBuf;
 
 use hoist_nix::StorePath;
 
+use self::alone::Alone;
 use self::leftovers::Leftover;
 use self::reach::{reached, unreached};
-use self::socket::DeafSocket;
 use self::trash::Trash;
 use self::usage::Usage;
 use crate::database::ValidPath;
-use crate::lock::FileLock;
 use crate::temp::{StaleDir, stale_dirs};
 use crate::tree::remove_tree_counting;
 use crate::verify::chain;
@@ -89,33 +88,21 @@ impl Store {
     ) -> Result<Collected, GcError> {
         let mut collected =
             Collected { generations: self.prune_generations(policy)?, ..Collected::default() };
-        let lock = self.lock_alone(watch)?;
+        let waiting = || watch(GcEvent::Waiting);
+        let alone = Alone::wait_for(&self.layout, policy.dry_run, waiting)?;
         watch(GcEvent::Deciding);
+        let doomed = self.decide(policy, &mut collected)?;
         if policy.dry_run {
-            let doomed = self.decide(policy, &mut collected)?;
-            drop(lock);
+            drop(alone);
             collected.freed = self.usage(&doomed);
             return Ok(collected);
         }
-        let socket = DeafSocket::open(&self.layout)?;
-        let doomed = self.decide(policy, &mut collected)?;
         let trash = self.move_away(doomed, &mut collected)?;
-        drop(lock);
-        drop(socket);
+        drop(alone);
         remove(trash, &mut collected, watch);
         collected.freed += self.remove_unshared_files()?;
         self.remove_orphaned_sidecars()?;
         Ok(collected)
-    }
-
-    /// Waits until nobody adds to the store in a way that only this lock protects.
-    fn lock_alone(&self, watch: &mut dyn FnMut(GcEvent)) -> Result<FileLock, FileError> {
-        let path = self.layout.gc_lock();
-        if let Some(lock) = FileLock::try_exclusive(&path)? {
-            return Ok(lock);
-        }
-        watch(GcEvent::Waiting);
-        FileLock::exclusive(&path)
     }
 
     /// Finds out what goes, and makes the database forget it unless the run is dry.

@@ -160,6 +160,9 @@ impl<'s> Profile<'s> {
         if let Some(stayed) = stay(&links, holds)? {
             return Ok(stayed); // another made it current meanwhile
         }
+        // Until here a collection may have taken it; from here on, none does.
+        self.store.keep_for_now(path)?;
+        self.require_in_store(path)?;
         let previous = links.current()?;
         let all = links.list()?;
         if let Some(link) = all.last().filter(|link| holds(link)) {

@@ -106,9 +106,11 @@ impl Store {
     /// - `clean`: whether to remove what is stale.
     pub(super) fn find_roots(&self, clean: bool) -> Result<Roots, GcError> {
         let mut found = Roots::default();
+        // In this order: who makes a lasting root of what he keeps for now, and ends, has it in one
+        // of the two. New temporary roots wait for the end of the collection.
+        temporary::find(self, clean, &mut found)?;
         links::find(self, clean, &mut found)?;
         processes::find(&mut found)?;
-        temporary::find(self, clean, &mut found)?;
         found.roots.sort_unstable();
         found.roots.dedup();
         Ok(found)

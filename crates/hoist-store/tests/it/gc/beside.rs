@@ -28,6 +28,34 @@ fn a_collection_waits_for_who_adds_and_says_so() {
     drop(dir);
 }
 
+/// Either the switch comes first, or the collection.
+#[test]
+fn a_path_that_is_switched_to_is_there_or_the_switch_is_refused() {
+    let world = World::new();
+    let root = world.store.root();
+    let mut outcomes = [0, 0];
+    for round in 0..40 {
+        let path = world.add_once(&format!("gc: switched to or not, {round}"));
+        let switched = thread::scope(|scope| {
+            let collection = scope.spawn(|| collect(&Store::open(root).unwrap()));
+            thread::sleep(Duration::from_millis(round % 10));
+            let new = NewGeneration { created_unix: NOW, action_key: None };
+            let store = Store::open(root).unwrap();
+            let switched = Profile::open(&store, "app").unwrap().switch(&path, &new);
+            drop(store);
+            collection.join().unwrap();
+            switched
+        });
+        outcomes[usize::from(switched.is_ok())] += 1;
+        match switched {
+            Ok(_) => assert!(registered(&world.store).contains(&path), "round {round}"),
+            Err(refusal) => assert!(refusal.to_string().ends_with("is not in the store")),
+        }
+        assert_eq!(world.reopened().verify(false).unwrap(), []);
+    }
+    println!("{} switches were refused, {} were not", outcomes[0], outcomes[1]);
+}
+
 const HAMMERING: Duration = Duration::from_secs(4);
 
 /// Several switch between a few paths that the others need as well, others collect what is not
