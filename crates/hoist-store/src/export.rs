@@ -96,6 +96,8 @@ impl Store {
             coming.insert(new.path);
             staged.push(new_tree);
         }
+        // Derivations are all right, or nothing appears; each part looks at its own again.
+        self.outputs_of(&staged.iter().collect::<Vec<_>>())?;
         for together in staged.chunks(TOGETHER) {
             self.install(together, &temp)?;
         }
