@@ -3,12 +3,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use hoist_nix::{ContentAddress, Sha256Hash, StorePath, StorePathName, fixed_recursive_sha256};
 
 use crate::install::Staged;
+use crate::stat_cache::StatCache;
 use crate::temp::TempDir;
-use crate::tree::{copy_canonical, hash_tree};
+use crate::tree::{copy_canonical, read_tree};
 use crate::{FileError, PathInfo, Store, StoreError};
 
 /// What became of a tree that was added.
@@ -30,7 +32,8 @@ impl Store {
     ///
     /// The tree is copied while it is hashed, written to disk, moved to its path and registered;
     /// ended at any moment, the store has all of it or does not know of it. Who adds the same tree
-    /// at the same time waits and finds it there. As long as the store is open afterwards, Nix
+    /// at the same time waits and finds it there. A tree that was added before, and that nothing in
+    /// was changed since as far as `stat` tells, is not read again. As long as the store is open afterwards, Nix
     /// collects no garbage in it: the time to make a root of the path.
     ///
     /// # Errors
@@ -41,26 +44,47 @@ impl Store {
         if name.is_derivation() {
             return Err(StoreError::DerivationName { name: name.as_str().to_owned() });
         }
-        // Adding again what is there must not write; a path of that name makes it likely.
-        if self.has_name(name)? {
-            let (nar_hash, nar_size) = hash_tree(source)?;
-            let path = fixed_recursive_sha256(self.dir(), name, &nar_hash);
-            self.hold_off_collection()?;
-            if self.is_there(&path)? {
-                return Ok(Added { path, nar_hash, nar_size, already_there: true });
+        let cache = StatCache::new(self.layout.stat_cache());
+        if let Some((nar_hash, nar_size)) = cache.look_up(source) {
+            let known = self.by_content(name, nar_hash, nar_size)?;
+            if known.already_there {
+                return Ok(known);
+            }
+        } else if self.has_name(name)? {
+            // Adding again what is there must not write; a path of that name makes it likely.
+            let begun = SystemTime::now();
+            let read = read_tree(source)?;
+            cache.remember(source, &read, begun);
+            let known = self.by_content(name, read.nar_hash, read.nar_size)?;
+            if known.already_there {
+                return Ok(known);
             }
         }
         let temp = TempDir::create(self)?;
         let copied = OsStr::new("tree");
-        let (nar_hash, nar_size) = copy_canonical(source, temp.path(), copied)?;
-        let path = fixed_recursive_sha256(self.dir(), name, &nar_hash);
-        self.hold_off_collection()?;
-        let mut added = Added { path, nar_hash, nar_size, already_there: true };
-        if !self.is_there(&added.path)? {
-            let staged = Staged { info: by_content(&added), tree: temp.path().join(copied) };
+        let begun = SystemTime::now();
+        let read = copy_canonical(source, temp.path(), copied)?;
+        let mut added = self.by_content(name, read.nar_hash, read.nar_size)?;
+        if !added.already_there {
+            let staged = Staged { info: path_info(&added), tree: temp.path().join(copied) };
             added.already_there = self.install(&[staged], &temp)?[0];
         }
+        cache.remember(source, &read, begun);
         Ok(added)
+    }
+
+    /// The path of a tree with that NAR, and whether the store has it; from now on no collection
+    /// takes it away.
+    fn by_content(
+        &self,
+        name: &StorePathName,
+        nar_hash: Sha256Hash,
+        nar_size: u64,
+    ) -> Result<Added, StoreError> {
+        let path = fixed_recursive_sha256(self.dir(), name, &nar_hash);
+        self.hold_off_collection()?;
+        let already_there = self.is_there(&path)?;
+        Ok(Added { path, nar_hash, nar_size, already_there })
     }
 
     /// Whether some path of that name lies in the store.
@@ -74,7 +98,7 @@ impl Store {
 }
 
 /// What is registered of a tree that is named by its content.
-fn by_content(added: &Added) -> PathInfo {
+fn path_info(added: &Added) -> PathInfo {
     PathInfo {
         path: added.path.clone(),
         nar_hash: added.nar_hash,

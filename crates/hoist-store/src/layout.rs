@@ -99,6 +99,11 @@ impl Layout {
         self.root.join("nix/var/hoist/trash")
     }
 
+    /// What is known of trees that were added, by what `stat` says of them.
+    pub(crate) fn stat_cache(&self) -> PathBuf {
+        self.root.join("nix/var/hoist/stat")
+    }
+
     /// Where trees are made that will be store paths.
     pub(crate) fn temp(&self) -> PathBuf {
         self.root.join("nix/var/hoist/tmp")

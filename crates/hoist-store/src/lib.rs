@@ -39,6 +39,7 @@ mod layout;
 mod lock;
 mod profile;
 mod repair;
+mod stat_cache;
 mod store;
 mod temp;
 mod temp_roots;
@@ -52,7 +53,8 @@ pub use daemon::{DaemonCollected, DaemonError, DaemonStore};
 pub use database::PathInfo;
 pub use error::{FileError, ProfileError, StoreError, TreeError};
 pub use gc::{
-    Collected, CollectedPath, GcError, GcEvent, Pin, Policy, RemovedGeneration, Root, RootKind, Roots,
+    Collected, CollectedPath, GcError, GcEvent, Pin, Policy, RemovedGeneration, Root, RootKind,
+    Roots,
 };
 pub use profile::{
     Current, Deletion, Generation, Health, NewGeneration, Profile, ProfileName, Switched,

@@ -40,13 +40,14 @@ impl DirStack {
         self.levels.last().map(|level| level.fd.as_ref().expect("the innermost is open"))
     }
 
-    pub(super) fn push(&mut self, fd: OwnedFd) -> io::Result<()> {
-        let identity = identity(&fstat(&fd)?);
-        self.levels.push(Level { fd: Some(fd), identity });
+    /// Enters a directory, and returns what the system says of it.
+    pub(super) fn push(&mut self, fd: OwnedFd) -> io::Result<Stat> {
+        let stat = fstat(&fd)?;
+        self.levels.push(Level { fd: Some(fd), identity: identity(&stat) });
         if let Some(outer) = self.levels.len().checked_sub(OPEN_MAX + 1) {
             self.levels[outer].fd = None;
         }
-        Ok(())
+        Ok(stat)
     }
 
     /// Ends the directory at work and returns it.

@@ -1,62 +1,72 @@
-//! Reading a tree in the order of its archive.
+//! Walking a tree in the order of its archive.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::fs::{fstat, openat, readlinkat, statat};
 
 use super::DEPTH_LIMIT;
 use super::dirs::{DIRECTORY, DirStack};
 use crate::{FileError, TreeError};
 
+/// Room for what the system tells of a directory at once.
+const LISTING_LEN: usize = 32 * 1024;
+
 /// Walks a tree: each directory before its entries, entries sorted by their bytes as Nix sorts
 /// them.
+///
+/// What kind of node comes next the directory has told; whoever needs more of it asks for it at
+/// that step, so that no node is looked at twice.
 #[derive(Debug)]
 pub(super) struct Walk {
-    /// The root, until the first step took it.
-    root: Option<PathBuf>,
+    /// The root's path, without a final slash, which would follow a symlink.
+    root: CString,
+    started: bool,
     /// The path of the node that the last step found, for messages.
     at: PathBuf,
-    dirs: DirStack,
-    /// The entries of each open directory that are still to come, the next one last.
-    pending: Vec<Vec<CString>>,
     /// Whether `at` names an entry of the directory at work instead of itself.
     at_entry: bool,
+    /// Where the last step's name is in the listing of the directory at work; none for the root.
+    entry: Option<Range<usize>>,
+    dirs: DirStack,
+    /// One for each open directory.
+    listings: Vec<Listing>,
+    listing_room: Vec<MaybeUninit<u8>>,
 }
 
 /// One step of a walk.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A node; `name` is none for the root.
-    Node { name: Option<Vec<u8>>, node: Node },
+    File,
+    Symlink,
+    /// A directory that is open now; its entries follow.
+    Directory(Stat),
     /// The innermost directory is complete.
     EndDirectory,
 }
 
-#[derive(Debug)]
-pub(super) enum Node {
-    File { file: File, executable: bool, size: u64 },
-    Symlink { target: Vec<u8> },
-    Directory,
-}
-
 impl Walk {
     /// A walk over the tree at `root`, which may be a file or a symlink, too.
-    pub(super) fn new(root: &Path) -> Self {
-        // Without a final slash, which would follow a symlink.
-        let root: PathBuf = root.components().collect();
-        Self {
-            at: root.clone(),
-            root: Some(root),
-            dirs: DirStack::new(),
-            pending: Vec::new(),
+    pub(super) fn new(root: &Path) -> Result<Self, TreeError> {
+        let at: PathBuf = root.components().collect();
+        let root = CString::new(at.as_os_str().as_bytes()).map_err(FileError::at("read", root))?;
+        Ok(Self {
+            root,
+            started: false,
+            at,
             at_entry: false,
-        }
+            entry: None,
+            dirs: DirStack::new(),
+            listings: Vec::new(),
+            listing_room: Vec::new(),
+        })
     }
 
     /// Where the last step was.
@@ -64,78 +74,137 @@ impl Walk {
         &self.at
     }
 
+    /// The name of the node that the last step found; none for the root.
+    pub(super) fn name(&self) -> Option<&[u8]> {
+        self.entry.as_ref().map(|_| self.at.file_name().expect("an entry has a name").as_bytes())
+    }
+
     pub(super) fn next(&mut self) -> Result<Option<Step>, TreeError> {
-        if let Some(root) = self.root.take() {
-            let name = CString::new(root.into_os_string().into_encoded_bytes());
-            let name = name.map_err(FileError::at("read", &self.at))?;
-            let (node, opened) = self.open(CWD, &name)?;
-            self.enter(opened)?;
-            return Ok(Some(Step::Node { name: None, node }));
+        if !self.started {
+            self.started = true;
+            let kind = file_type(&self.stat()?);
+            return self.step(kind).map(Some);
         }
         if self.at_entry {
             self.at.pop();
             self.at_entry = false;
         }
-        let Some(names) = self.pending.last_mut() else { return Ok(None) };
-        let Some(name) = names.pop() else {
-            self.pending.pop();
+        let Some(listing) = self.listings.last_mut() else { return Ok(None) };
+        let Some(Entry { name, kind }) = listing.entries.pop() else {
+            self.listings.pop();
             self.dirs.pop().map_err(FileError::at("leave", &self.at))?;
-            self.at_entry = !self.pending.is_empty();
+            // The path is that of the directory, which is itself an entry unless it is the root.
+            self.at_entry = !self.listings.is_empty();
             return Ok(Some(Step::EndDirectory));
         };
-        self.at.push(OsStr::from_bytes(name.to_bytes()));
+        self.at.push(OsStr::from_bytes(&listing.names[name.clone()]));
         self.at_entry = true;
-        let parent = self.dirs.top().expect("the names are of an open directory").as_fd();
-        let (node, opened) = self.open(parent, &name)?;
-        self.enter(opened)?;
-        Ok(Some(Step::Node { name: Some(name.into_bytes()), node }))
+        self.entry = Some(name);
+        let kind = match kind {
+            // Some file systems do not tell.
+            FileType::Unknown => file_type(&self.stat()?),
+            known => known,
+        };
+        self.step(kind).map(Some)
     }
 
-    /// Looks at one entry, and opens it unless it is a symlink.
-    fn open(
-        &self,
-        parent: BorrowedFd<'_>,
-        name: &CString,
-    ) -> Result<(Node, Option<OwnedFd>), TreeError> {
-        let failed = |action| FileError::at(action, &self.at);
-        let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("read"))?;
-        match file_type(&stat) {
-            FileType::Symlink => {
-                let target = readlinkat(parent, name, Vec::new()).map_err(failed("read"))?;
-                Ok((Node::Symlink { target: target.into_bytes() }, None))
-            }
-            FileType::Directory => {
-                let opened = openat(parent, name, DIRECTORY, Mode::empty());
-                Ok((Node::Directory, Some(opened.map_err(failed("open"))?)))
-            }
-            FileType::RegularFile => {
-                // Should a pipe have taken its place, opening it must not wait for a writer.
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                let opened = openat(parent, name, flags, Mode::empty()).map_err(failed("open"))?;
-                let stat = fstat(&opened).map_err(failed("read"))?;
-                let size = u64::try_from(stat.st_size).unwrap_or(0);
-                if file_type(&stat) != FileType::RegularFile {
-                    return Err(TreeError::Changed { path: self.at.clone() });
-                }
-                let executable = Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR);
-                Ok((Node::File { file: opened.into(), executable, size }, None))
-            }
+    fn step(&mut self, kind: FileType) -> Result<Step, TreeError> {
+        match kind {
+            FileType::RegularFile => Ok(Step::File),
+            FileType::Symlink => Ok(Step::Symlink),
+            FileType::Directory => self.enter().map(Step::Directory),
             other => Err(TreeError::Unsupported { path: self.at.clone(), kind: kind_name(other) }),
         }
     }
 
-    /// Goes into a directory that was opened.
-    fn enter(&mut self, opened: Option<OwnedFd>) -> Result<(), TreeError> {
-        let Some(dir) = opened else { return Ok(()) };
+    /// What the system says of the node that the last step found, which is no directory.
+    pub(super) fn stat(&self) -> Result<Stat, TreeError> {
+        let (parent, name) = self.here();
+        let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+        Ok(stat.map_err(FileError::at("read", &self.at))?)
+    }
+
+    /// Opens the file that the last step found.
+    pub(super) fn open_file(&self) -> Result<(File, Stat), TreeError> {
+        let (parent, name) = self.here();
+        // Should a pipe have taken its place, opening it must not wait for a writer.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = openat(parent, name, flags, Mode::empty());
+        let opened = opened.map_err(FileError::at("open", &self.at))?;
+        let stat = fstat(&opened).map_err(FileError::at("read", &self.at))?;
+        if file_type(&stat) != FileType::RegularFile {
+            return Err(TreeError::Changed { path: self.at.clone() });
+        }
+        Ok((opened.into(), stat))
+    }
+
+    /// Where the symlink points to that the last step found.
+    pub(super) fn read_link(&self) -> Result<Vec<u8>, TreeError> {
+        let (parent, name) = self.here();
+        let target = readlinkat(parent, name, Vec::new());
+        Ok(target.map_err(FileError::at("read", &self.at))?.into_bytes())
+    }
+
+    /// The directory and the name of the node that the last step found.
+    fn here(&self) -> (BorrowedFd<'_>, &CStr) {
+        let Some(name) = self.entry.clone() else { return (CWD, &self.root) };
+        let parent = self.dirs.top().expect("the entry is of an open directory");
+        let names = &self.listings.last().expect("each open directory was listed").names;
+        let name = CStr::from_bytes_with_nul(&names[name.start..=name.end]);
+        (parent.as_fd(), name.expect("the system's names end with NUL"))
+    }
+
+    /// Opens and lists the directory that was found.
+    fn enter(&mut self) -> Result<Stat, TreeError> {
         if self.dirs.len() >= DEPTH_LIMIT {
             return Err(TreeError::TooDeep { path: self.at.clone(), limit: DEPTH_LIMIT });
         }
-        let mut names = entry_names(&dir).map_err(FileError::at("list", &self.at))?;
-        names.sort_unstable_by(|left, right| right.cmp(left));
-        self.dirs.push(dir).map_err(FileError::at("read", &self.at))?;
-        self.pending.push(names);
+        let (parent, name) = self.here();
+        let dir = openat(parent, name, DIRECTORY, Mode::empty());
+        let dir = dir.map_err(FileError::at("open", &self.at))?;
+        self.listing_room.resize(LISTING_LEN, MaybeUninit::uninit());
+        let listing = Listing::read(&dir, &mut self.listing_room);
+        self.listings.push(listing.map_err(FileError::at("list", &self.at))?);
         self.at_entry = false;
-        Ok(())
+        Ok(self.dirs.push(dir).map_err(FileError::at("read", &self.at))?)
+    }
+}
+
+/// The entries of a directory that are still to come.
+#[derive(Debug, Default)]
+struct Listing {
+    /// All names, each with a NUL behind it.
+    names: Vec<u8>,
+    /// The next one last.
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Without the NUL.
+    name: Range<usize>,
+    kind: FileType,
+}
+
+impl Listing {
+    fn read(dir: &OwnedFd, room: &mut [MaybeUninit<u8>]) -> rustix::io::Result<Self> {
+        let mut listing = Self::default();
+        let mut found = RawDir::new(dir, room);
+        while let Some(entry) = found.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes_with_nul();
+            if matches!(name, b".\0" | b"..\0") {
+                continue;
+            }
+            let start = listing.names.len();
+            listing.names.extend_from_slice(name);
+            let name = start..listing.names.len() - 1;
+            listing.entries.push(Entry { name, kind: entry.file_type() });
+        }
+        let Self { names, entries } = &mut listing;
+        let name = |entry: &Entry| &names[entry.name.clone()];
+        entries.sort_unstable_by(|left, right| name(right).cmp(name(left)));
+        Ok(listing)
     }
 }
 
