@@ -1,7 +1,8 @@
 //! The action cache: from an action key to the store path that the action made.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,10 +48,7 @@ impl ActionCache {
     /// its store path is still valid is for the store to say.
     #[must_use]
     pub fn get(&self, key: &ActionKey) -> Option<ActionRecord> {
-        let bytes = fs::read(self.file(key)).ok()?;
-        let sealed: Sealed = serde_json::from_slice(&bytes).ok()?;
-        (sealed.sha256 == seal(&sealed.record) && sealed.record.key == *key)
-            .then_some(sealed.record)
+        read(&self.file(key)).filter(|record| record.key == *key)
     }
 
     /// Remembers what an action made.
@@ -65,9 +63,43 @@ impl ActionCache {
         write_atomically(&file, &json).map_err(BuildError::io("write", &file))
     }
 
+    /// Removes the records of what is gone: those whose store path `is_there` denies, and those that
+    /// are damaged. Returns how many. What is remembered meanwhile may be forgotten again, at the
+    /// price of a rebuild.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Io`] when the folder cannot be read or a record not be removed.
+    pub fn forget(&self, is_there: impl Fn(&str) -> bool) -> Result<usize, BuildError> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            entries => entries.map_err(BuildError::io("list", &self.folder))?,
+        };
+        let mut forgotten = 0;
+        for entry in entries {
+            let file = entry.map_err(BuildError::io("list", &self.folder))?.path();
+            let Some(name) = file.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(key) = name.strip_suffix(".json") else { continue }; // it is being written
+            if read(&file)
+                .is_some_and(|record| record.key.to_string() == key && is_there(&record.store_path))
+            {
+                continue;
+            }
+            fs::remove_file(&file).map_err(BuildError::io("remove", &file))?;
+            forgotten += 1;
+        }
+        Ok(forgotten)
+    }
+
     fn file(&self, key: &ActionKey) -> PathBuf {
         self.folder.join(format!("{key}.json"))
     }
+}
+
+/// What a file says, unless it is damaged.
+fn read(file: &Path) -> Option<ActionRecord> {
+    let sealed: Sealed = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    (sealed.sha256 == seal(&sealed.record)).then_some(sealed.record)
 }
 
 fn seal(record: &ActionRecord) -> String {
@@ -95,6 +127,22 @@ mod tests {
         assert_eq!(cache.get(&record("a").key), None);
         cache.put(&record("a")).unwrap();
         assert_eq!(cache.get(&record("a").key), Some(record("a")));
+    }
+
+    #[test]
+    fn records_of_what_is_gone_are_forgotten() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = ActionCache::new(home.path().join("actions"));
+        assert_eq!(cache.forget(|_| true).unwrap(), 0, "there is no folder yet");
+        let gone = ActionRecord { store_path: "/nix/store/gone".to_owned(), ..record("b") };
+        cache.put(&record("a")).unwrap();
+        cache.put(&gone).unwrap();
+        for name in ["damaged.json", "being-written"] {
+            fs::write(home.path().join("actions").join(name), "{").unwrap();
+        }
+        assert_eq!(cache.forget(|path| path != gone.store_path).unwrap(), 2);
+        assert_eq!((cache.get(&record("a").key), cache.get(&gone.key)), (Some(record("a")), None));
+        assert!(home.path().join("actions/being-written").exists());
     }
 
     #[test]

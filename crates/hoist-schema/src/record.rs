@@ -1,9 +1,13 @@
 //! What `--json` prints: one record a line, on standard output.
 
+mod garbage;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{Finding, Severity};
+
+pub use garbage::{CollectedRecord, PinRecord, RootRecord};
 
 /// One finished stage of `hoist ship` or `hoist build`. Times are wall times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]

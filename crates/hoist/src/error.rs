@@ -10,7 +10,7 @@ use hoist_cache::CacheError;
 use hoist_sandbox::SandboxError;
 use hoist_schema::Exit;
 use hoist_schema::record::ErrorRecord;
-use hoist_store::{DaemonError, ProfileError, StoreError, TreeError};
+use hoist_store::{DaemonError, GcError, ProfileError, StoreError, TreeError};
 
 use crate::output::{BAD, BOLD, Output, notice};
 
@@ -139,6 +139,20 @@ impl From<CacheError> for CliError {
         let exit = match error {
             CacheError::Url { .. } => Exit::Usage,
             _ => Exit::Remote,
+        };
+        Self::from_error(&error, hint, exit)
+    }
+}
+
+impl From<GcError> for CliError {
+    fn from(error: GcError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        let exit = match error {
+            GcError::Store(error) => return error.into(),
+            GcError::Profile(error) => return error.into(),
+            GcError::PinName { .. } => Exit::Usage,
+            GcError::PinTaken { .. } | GcError::NoPin { .. } => Exit::No,
+            _ => Exit::Machine,
         };
         Self::from_error(&error, hint, exit)
     }

@@ -1,17 +1,18 @@
 //! Being alone with the store, as Nix's collector is: the lock, and the socket that goes with it.
 
 use std::fs::{self, File, Permissions};
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::shutdown;
 
 use crate::FileError;
-use crate::layout::{Layout, create_dir_all, is_absent};
+use crate::layout::{Layout, create_dir_all};
 use crate::lock::FileLock;
 
 /// How long to wait until a process has noticed that it was hung up on.
@@ -20,10 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The store's lock, held alone: nobody makes a new root meanwhile.
 ///
 /// Nix asks a running collection, over a socket, to keep what it adds, and waits for the answer;
-/// when it is hung up on instead, it looks at the lock again. hoist holds the lock for so short a
-/// time that all may wait for its end. Without a socket, Nix 2.8 fails.
+/// when it is refused, or hung up on, it looks at the lock again. hoist holds the lock for so short
+/// a time that all may wait for its end. Nix 2.8 adds unprotected where there is no socket.
 ///
-/// Source: `addTempRoot` in `gc.cc` of Nix 2.8 and 2.26.
+/// Source: `addTempRoot` in `gc.cc` of Nix 2.26; what Nix 2.8.0 was seen to do.
 #[derive(Debug)]
 pub(super) struct Alone {
     lock: Option<FileLock>,
@@ -40,6 +41,11 @@ impl Alone {
         reads_only: bool,
         waiting: impl FnOnce(),
     ) -> Result<Self, FileError> {
+        let socket = layout.gc_socket();
+        if fs::symlink_metadata(&socket).is_err() && !reads_only {
+            // One that refuses, until there is one that listens.
+            drop(listen(&socket, |new| fs::hard_link(new, &socket)));
+        }
         let path = layout.gc_lock();
         let lock = if let Some(lock) = FileLock::try_exclusive(&path)? {
             lock
@@ -47,7 +53,7 @@ impl Alone {
             waiting();
             FileLock::exclusive(&path)?
         };
-        let listener = match listen(layout) {
+        let listener = match listen(&socket, |new| fs::rename(new, &socket)) {
             Err(_) if reads_only => None,
             listener => Some(listener?),
         };
@@ -57,8 +63,8 @@ impl Alone {
 
 /// Lets go of the lock, and sends those who asked to look at it.
 ///
-/// Nix 2.8 takes a connection that was reset for a promise, and one that was closed for the end of
-/// the collection. So each is closed from this side, and stays until the other side closes it, too.
+/// Nix 2.8 goes on unprotected when its connection is reset, and looks at the lock when it ends.
+/// So each is ended from this side, and stays until the other side closes it as well.
 impl Drop for Alone {
     fn drop(&mut self) {
         let asked = self.listener.as_ref().map(stop_listening).unwrap_or_default();
@@ -74,23 +80,24 @@ impl Drop for Alone {
     }
 }
 
-/// Opens the socket that others look for while the lock is held.
-fn listen(layout: &Layout) -> Result<UnixListener, FileError> {
-    let path = layout.gc_socket();
+/// Opens a socket beside `path`, and lets `place` give it that name: at no time there is none.
+fn listen(
+    path: &Path,
+    place: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<UnixListener, FileError> {
     let dir = path.parent().expect("the socket is in a folder");
     create_dir_all(dir)?;
-    let failed = || FileError::at("create", &path);
-    match fs::remove_file(&path) {
-        Err(error) if !is_absent(&error) => return Err(failed()(error)),
-        _ => {}
-    }
-    // A socket's address is short, which the store's root need not be.
-    let opened = File::open(dir).map_err(failed())?;
-    let address = format!("/proc/self/fd/{}/socket", opened.as_raw_fd());
-    let listener = UnixListener::bind(address).map_err(failed())?;
-    let for_all = Permissions::from_mode(0o666); // as Nix makes it
-    fs::set_permissions(&path, for_all).map_err(failed())?;
-    Ok(listener)
+    let listen = || {
+        // A socket's address is short, which the store's root need not be.
+        let opened = File::open(dir)?;
+        let in_dir = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        let bind = |path: &Path| UnixListener::bind(path);
+        let new = tempfile::Builder::new().prefix(".hoist-").make_in(in_dir, bind)?;
+        fs::set_permissions(&new, Permissions::from_mode(0o666))?; // as Nix makes it
+        place(new.path())?;
+        Ok(new.into_parts().0) // what is left of the first name goes
+    };
+    listen().map_err(|error: io::Error| FileError::at("create", path)(error))
 }
 
 /// Returns those who asked. Who comes later is refused, as by the socket of a collection that ended.
@@ -103,7 +110,6 @@ fn stop_listening(listener: &UnixListener) -> Vec<UnixStream> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::path::Path;
     use std::sync::mpsc;
     use std::thread;
 
@@ -150,12 +156,28 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_before_the_first_collection_listens_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path()).unwrap();
+        create_dir_all(layout.gc_lock().parent().unwrap()).unwrap();
+        let lock = FileLock::shared(&layout.gc_lock()).unwrap();
+        let waiting = || {
+            let refusal = connect(&layout).unwrap_err();
+            assert_eq!(refusal.kind(), std::io::ErrorKind::ConnectionRefused);
+            drop(lock);
+        };
+        Alone::wait_for(&layout, false, waiting).unwrap();
+    }
+
+    #[test]
     fn the_socket_that_is_left_refuses_as_that_of_nix_does() {
         let root = tempfile::tempdir().unwrap();
         let (layout, first) = alone(root.path());
         drop(first);
         let refusal = connect(&layout).unwrap_err();
         assert_eq!(refusal.kind(), std::io::ErrorKind::ConnectionRefused);
+        let dir = layout.gc_socket();
+        assert_eq!(fs::read_dir(dir.parent().unwrap()).unwrap().count(), 1);
         let (_, _second) = alone(root.path());
         connect(&layout).unwrap();
     }

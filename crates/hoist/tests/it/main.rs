@@ -9,6 +9,7 @@ mod check;
 mod concurrent;
 mod disk;
 mod flake;
+mod gc;
 mod generations;
 mod help;
 mod init;

@@ -1,11 +1,14 @@
-//! `hoist store`: what is in the store, and whether it is whole.
+//! `hoist store`: what is in the store, whether it is whole, and what may go.
 
 mod dump;
 mod export;
+mod gc;
 mod hash;
 mod info;
 mod list;
+mod pin;
 mod restore;
+mod roots;
 mod verify;
 
 use clap::Subcommand;
@@ -28,7 +31,8 @@ Examples:
   hoist store info /nix/store/…-pattern-search-0.1.0
   hoist store verify
   hoist store dump /nix/store/…-pattern-search-0.1.0 > x.nar
-  hoist store restore dist < x.nar")]
+  hoist store restore dist < x.nar
+  hoist store gc --keep 5")]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
     command: StoreCommand,
@@ -45,6 +49,10 @@ enum StoreCommand {
     Hash(hash::HashArgs),
     Export(export::ExportArgs),
     Import(export::ImportArgs),
+    Gc(gc::GcArgs),
+    Roots(roots::RootsArgs),
+    Pin(pin::PinArgs),
+    Unpin(pin::UnpinArgs),
 }
 
 pub(crate) fn run(args: &StoreArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
@@ -64,6 +72,10 @@ pub(crate) fn run(args: &StoreArgs, settings: &Settings, out: &Output) -> Result
             settings.require_folder()?;
             export::import(args, settings.store_for_writing()?, out)
         }
+        StoreCommand::Gc(args) => gc::run(args, &folder()?, settings, out),
+        StoreCommand::Roots(_) => roots::run(&folder()?, out),
+        StoreCommand::Pin(args) => pin::pin(args, &folder()?, out),
+        StoreCommand::Unpin(args) => pin::unpin(args, &folder()?, out),
     }
 }
 
