@@ -33,6 +33,9 @@ pub(crate) struct TempRoots {
     file: File,
     path: PathBuf,
     kept: RefCell<HashSet<StorePath>>,
+    /// The running collector, once it was asked. It is asked over one connection until its end, as
+    /// Nix does: collectors of Nix that meet many short ones abort now and then.
+    collector: RefCell<Option<UnixStream>>,
 }
 
 impl Store {
@@ -53,7 +56,7 @@ impl Store {
         (&roots.file)
             .write_all(format!("{text}\0").as_bytes())
             .map_err(FileError::at("write", &roots.path))?;
-        tell_collector(&self.layout, &text)?;
+        roots.tell_collector(&self.layout, &text)?;
         roots.kept.borrow_mut().insert(path.clone());
         Ok(())
     }
@@ -73,8 +76,26 @@ impl TempRoots {
         loop {
             let path = dir.join(names.next().expect("the names do not end"));
             if let Some(file) = claim(&path).map_err(FileError::at("lock", &path))? {
-                return Ok(Self { file, path, kept: RefCell::default() });
+                let (kept, collector) = (RefCell::default(), RefCell::default());
+                return Ok(Self { file, path, kept, collector });
             }
+        }
+    }
+
+    /// Returns when no collection that is running takes `path` any more.
+    fn tell_collector(&self, layout: &Layout, path: &str) -> Result<(), FileError> {
+        let mut collector = self.collector.borrow_mut();
+        loop {
+            if FileLock::try_shared(&layout.gc_lock())?.is_some() {
+                *collector = None;
+                return Ok(());
+            }
+            if ask_to_keep(&mut collector, &layout.gc_socket(), path).is_ok() {
+                return Ok(());
+            }
+            // It does not listen yet, not any more, or never: its lock tells when it is over.
+            *collector = None;
+            sleep(RETRY);
         }
     }
 }
@@ -107,27 +128,21 @@ fn claim(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Returns when no collection that is running takes `path` any more.
-fn tell_collector(layout: &Layout, path: &str) -> Result<(), FileError> {
-    let socket = layout.gc_socket();
-    loop {
-        let no_collection = FileLock::try_shared(&layout.gc_lock())?.is_some();
-        if no_collection || ask_to_keep(&socket, path).is_ok() {
-            return Ok(());
-        }
-        // It does not listen yet, not any more, or never: its lock tells when it is over.
-        sleep(RETRY);
-    }
-}
-
-/// Asks the running collector to keep `path`.
-fn ask_to_keep(socket: &Path, path: &str) -> io::Result<()> {
+fn connect(socket: &Path) -> io::Result<UnixStream> {
     // A socket's address is short, which the store's root need not be.
     let dir = File::open(socket.parent().expect("the socket is in a folder"))?;
-    let mut collector = UnixStream::connect(format!("/proc/self/fd/{}/socket", dir.as_raw_fd()))?;
-    collector.write_all(format!("{path}\n").as_bytes())?;
+    UnixStream::connect(format!("/proc/self/fd/{}/socket", dir.as_raw_fd()))
+}
+
+/// Asks the running collector to keep `path`, over a new connection where there is none.
+fn ask_to_keep(collector: &mut Option<UnixStream>, socket: &Path, path: &str) -> io::Result<()> {
+    if collector.is_none() {
+        *collector = Some(connect(socket)?);
+    }
+    let stream = collector.as_mut().expect("it was connected above");
+    stream.write_all(format!("{path}\n").as_bytes())?;
     let mut answer = [0];
-    collector.read_exact(&mut answer)?;
+    stream.read_exact(&mut answer)?;
     match answer {
         [b'1'] => Ok(()),
         _ => Err(io::ErrorKind::InvalidData.into()),

@@ -113,8 +113,9 @@ fn a_running_collector_is_told_what_to_keep() {
         add(&world.open("ours"), &garbage);
         let store = world.open("ours");
         let mut collector = world.command("ours", "nix-store");
-        let quiet = collector.arg("--gc").stdout(Stdio::null()).stderr(Stdio::null());
-        let mut collector = quiet.spawn().unwrap();
+        let said = fs::File::create(world.path("said")).unwrap();
+        collector.arg("--gc").stdout(Stdio::null()).stderr(said);
+        let mut collector = collector.spawn().unwrap();
         while store.list().unwrap().len() == garbage.len() {
             assert!(collector.try_wait().unwrap().is_none(), "it collects something");
         }
@@ -130,7 +131,9 @@ fn a_running_collector_is_told_what_to_keep() {
                 }
             }
         }
-        assert!(collector.wait().unwrap().success());
+        let status = collector.wait().unwrap();
+        let said = || fs::read_to_string(world.path("said")).unwrap();
+        assert!(status.success(), "{}: {status}: {}", world.nix, said());
         let lost = kept.iter().filter(|path| !store.is_valid(path).unwrap()).count();
         assert_eq!((lost, store.verify(true).unwrap()), (0, Vec::new()), "{}", world.nix);
         println!("{}: {} paths kept from a collection that ran", world.nix, kept.len());
