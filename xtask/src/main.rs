@@ -5,6 +5,7 @@
 mod bench;
 mod counts;
 mod diagram;
+mod fuzz;
 mod gate;
 mod install;
 mod layers;
@@ -33,6 +34,7 @@ enum Command {
     Test(test::TestArgs),
     Layers(layers::LayersArgs),
     Bench(bench::BenchArgs),
+    Fuzz(fuzz::FuzzArgs),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Layers(args) => layers::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
     };
     match done {
         Ok(exit) => exit,

@@ -1,0 +1,6 @@
+//! What the fuzz targets share.
+
+pub mod check;
+pub mod daemon;
+pub mod seeds;
+pub mod tree;
