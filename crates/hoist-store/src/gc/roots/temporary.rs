@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use hoist_nix::StorePath;
@@ -54,10 +55,7 @@ fn read_locked(path: &Path, clean: bool) -> io::Result<Option<Vec<u8>>> {
     let mut file = opened?;
     if try_exclusive(&file)? {
         if clean {
-            // In this order, and while it is locked: who waits for the lock finds the byte, and
-            // makes another file.
-            fs::remove_file(path)?;
-            file.write_all(b"d")?;
+            remove_unheld(path, &mut file)?;
         }
         return Ok(None);
     }
@@ -66,9 +64,52 @@ fn read_locked(path: &Path, clean: bool) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(text))
 }
 
+/// Removes the file at `path`, which is locked now, unless its owner did so just before: what lies
+/// there then is another's.
+fn remove_unheld(path: &Path, file: &mut File) -> io::Result<()> {
+    let locked = file.metadata()?;
+    if fs::symlink_metadata(path).is_ok_and(|found| found.ino() == locked.ino()) {
+        // In this order, and while it is locked: who waits for the lock finds the byte, and makes
+        // another file.
+        fs::remove_file(path)?;
+        file.write_all(b"d")?;
+    }
+    Ok(())
+}
+
 /// The paths in a file; one without a zero byte behind it is not written to its end.
 fn paths<'a>(store: &'a Store, text: &'a [u8]) -> impl Iterator<Item = StorePath> + 'a {
     let whole = text.iter().rposition(|&byte| byte == 0).unwrap_or(0);
     let lines = text[..whole].split(|&byte| byte == 0);
     lines.filter_map(|line| store.dir().parse_path(str::from_utf8(line).ok()?).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_holds_is_removed_and_marked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1");
+        fs::write(&path, "").unwrap();
+        let mut waiting = File::open(&path).unwrap();
+        assert_eq!(read_locked(&path, true).unwrap(), None);
+        assert!(!path.exists());
+        let mut mark = Vec::new();
+        waiting.read_to_end(&mut mark).unwrap();
+        assert_eq!(mark, b"d");
+    }
+
+    #[test]
+    fn the_file_that_the_next_owner_made_meanwhile_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1");
+        let mut of_the_first = File::create(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        remove_unheld(&path, &mut of_the_first).unwrap();
+        fs::write(&path, "of the next").unwrap();
+        remove_unheld(&path, &mut of_the_first).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "of the next");
+    }
 }
