@@ -1,5 +1,6 @@
 //! The outputs of a derivation.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use super::DerivationError;
@@ -12,8 +13,8 @@ use crate::{
 pub struct OutputName(String);
 
 impl OutputName {
-    /// Reads a name that both Nix 2.8 and 2.26 accept: the characters of a
-    /// [`StorePathName`], and not `drv`, which would name the derivation itself.
+    /// Reads a name by the rules of a [`StorePathName`], and not `drv`, which would name the
+    /// derivation itself: less than both Nix 2.8 and 2.26 accept, who take `.` and `..`, too.
     ///
     /// # Errors
     ///
@@ -40,6 +41,13 @@ impl OutputName {
             "out" => Ok(derivation.clone()),
             other => StorePathName::parse(&format!("{derivation}-{other}")),
         }
+    }
+}
+
+/// Its order is that of its text.
+impl Borrow<str> for OutputName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -62,8 +62,9 @@ impl Derivation {
         list(&mut out, &self.args, |out, arg| string(out, arg));
         out.push(b',');
         list(&mut out, &self.env, |out, (name, value)| {
-            let is_output = self.outputs.keys().any(|output| output.as_str().as_bytes() == name);
-            let value: &[u8] = if blank_outputs && is_output { b"" } else { value };
+            let is_output =
+                || str::from_utf8(name).is_ok_and(|name| self.outputs.contains_key(name));
+            let value: &[u8] = if blank_outputs && is_output() { b"" } else { value };
             tuple(out, &[name.as_slice(), value]);
         });
         out.push(b')');
