@@ -21,11 +21,11 @@ pub struct NarLimits {
     pub file_size: u64,
 }
 
-/// What Linux can hold: names of 255 bytes, targets of 4095; 1024 directories inside each other
-/// and files of 1 TiB.
+/// What Linux can hold: names of 255 bytes, targets of 4095, as many directories inside each other
+/// as one path can name; and files of 1 TiB.
 impl Default for NarLimits {
     fn default() -> Self {
-        Self { name_len: 255, target_len: 4095, depth: 1024, file_size: 1 << 40 }
+        Self { name_len: 255, target_len: 4095, depth: 2048, file_size: 1 << 40 }
     }
 }
 
