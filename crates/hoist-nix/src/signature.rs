@@ -30,10 +30,7 @@ impl Signature {
     ///
     /// [`SignatureError`] naming what is wrong with `text`.
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
-        let split = text.split_once(':').filter(|(key_name, _)| !key_name.is_empty());
-        let Some((key_name, digits)) = split else {
-            return Err(SignatureError::NoKeyName { text: text.to_owned() });
-        };
+        let (key_name, digits) = split_key_name(text)?;
         let mut bytes = [0; SIGNATURE_LEN];
         base64::decode_into(digits, &mut bytes)
             .map_err(|_| SignatureError::Bytes { text: text.to_owned() })?;
@@ -59,6 +56,26 @@ impl fmt::Display for Signature {
     }
 }
 
+/// Splits `KEY-NAME:BASE64` behind the first colon.
+pub(crate) fn split_key_name(text: &str) -> Result<(&str, &str), SignatureError> {
+    let split = text.split_once(':').filter(|(key_name, _)| !key_name.is_empty());
+    let Some((key_name, digits)) = split else {
+        return Err(SignatureError::NoKeyName { text: text.to_owned() });
+    };
+    check_key_name(key_name)?;
+    Ok((key_name, digits))
+}
+
+/// Nix separates trusted keys, and in its database signatures, by white space, and names from keys
+/// by the first colon.
+pub(crate) fn check_key_name(name: &str) -> Result<(), SignatureError> {
+    let is_plain = |found: char| !found.is_whitespace() && !found.is_control() && found != ':';
+    if name.is_empty() || !name.chars().all(is_plain) {
+        return Err(SignatureError::KeyName { name: name.to_owned() });
+    }
+    Ok(())
+}
+
 /// Why a text is not a signature or a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -76,8 +93,8 @@ pub enum SignatureError {
     #[error("`{text}` does not end with a public key in base64")]
     Key { text: String },
 
-    /// A name of other characters would not survive Nix's list of trusted keys.
-    #[error("key name `{name}` is empty or has other characters than plain ASCII without colon")]
+    /// Such a name would not survive Nix's list of trusted keys, nor the signatures of its database.
+    #[error("key name {name:?} is empty or has white space, a control character or a colon")]
     KeyName { name: String },
 
     /// Not quoted, because most of it may be secret.
@@ -97,6 +114,15 @@ mod tests {
     fn printing_undoes_parsing() {
         let signature = Signature::new("cache-1".to_owned(), [7; 64]);
         assert_eq!(Signature::parse(&signature.to_string()), Ok(signature));
+    }
+
+    /// In a store's database it would become two signatures, of which neither is one.
+    #[test]
+    fn refuses_white_space_in_the_name_of_the_key() {
+        for name in ["evil x", "tab\tx", " x", "x\n"] {
+            let refusal = Signature::parse(&Signature::new(name.to_owned(), [7; 64]).to_string());
+            assert_eq!(refusal, Err(SignatureError::KeyName { name: name.to_owned() }));
+        }
     }
 
     #[test]
