@@ -6,12 +6,13 @@ use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use hoist_nix::Compression;
 use liblzma::bufread::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::brotli::BrotliDecoder;
 use crate::meter::Meter;
 
-/// Most memory that XZ may take, in bytes: `xz -9` needs 65 MiB.
-const XZ_MEMORY_LIMIT: u64 = 80 << 20;
+/// Most memory that XZ, lzip and LZMA may take, in bytes: `xz -9` needs 65 MiB.
+const LZMA_MEMORY_LIMIT: u64 = 80 << 20;
 
 /// Largest window of Zstandard, as a power of 2: `zstd --ultra -22` needs 128 MiB.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -20,11 +21,12 @@ type Input = BufReader<Meter>;
 
 /// A decoder over a metered file.
 ///
-/// Files of several streams are read to their end, as parallel compressors write them. Brotli has
-/// one stream only.
+/// Files of several streams are read to their end, as parallel compressors write them. Brotli and
+/// LZMA have one stream only.
 pub(crate) enum Decoder {
     None(Input),
-    Xz(XzDecoder<Input>),
+    /// XZ, lzip and LZMA.
+    Lzma(XzDecoder<Input>),
     Bzip2(MultiBzDecoder<Input>),
     Gzip(Box<MultiGzDecoder<Input>>),
     Zstd(zstd::Decoder<'static, Input>),
@@ -37,9 +39,16 @@ impl Decoder {
         Ok(match compression {
             Compression::None => Self::None(input),
             Compression::Xz => {
-                let flags = liblzma::stream::CONCATENATED;
-                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_LIMIT, flags)?;
-                Self::Xz(XzDecoder::new_stream(input, stream))
+                let stream = Stream::new_stream_decoder(LZMA_MEMORY_LIMIT, CONCATENATED)?;
+                Self::Lzma(XzDecoder::new_stream(input, stream))
+            }
+            Compression::Lzip => {
+                let stream = Stream::new_lzip_decoder(LZMA_MEMORY_LIMIT, CONCATENATED)?;
+                Self::Lzma(XzDecoder::new_stream(input, stream))
+            }
+            Compression::Lzma => {
+                let stream = Stream::new_lzma_decoder(LZMA_MEMORY_LIMIT)?;
+                Self::Lzma(XzDecoder::new_stream(input, stream))
             }
             Compression::Bzip2 => Self::Bzip2(MultiBzDecoder::new(input)),
             Compression::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(input))),
@@ -65,7 +74,7 @@ impl Decoder {
     fn input(&mut self) -> &mut Input {
         match self {
             Self::None(input) => input,
-            Self::Xz(decoder) => decoder.get_mut(),
+            Self::Lzma(decoder) => decoder.get_mut(),
             Self::Bzip2(decoder) => decoder.get_mut(),
             Self::Gzip(decoder) => decoder.get_mut(),
             Self::Zstd(decoder) => decoder.get_mut(),
@@ -78,7 +87,7 @@ impl Read for Decoder {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::None(input) => input.read(buffer),
-            Self::Xz(decoder) => decoder.read(buffer),
+            Self::Lzma(decoder) => decoder.read(buffer),
             Self::Bzip2(decoder) => decoder.read(buffer),
             Self::Gzip(decoder) => decoder.read(buffer),
             Self::Zstd(decoder) => decoder.read(buffer),

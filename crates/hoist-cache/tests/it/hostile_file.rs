@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 
 use hoist_cache::FetchError;
-use hoist_nix::{Compression, Sha256Hash};
+use hoist_nix::{Compression, NarInfo, Sha256Hash, StoreDir};
 
 use crate::{Hostile, fixtures, open, reason};
 
 /// A NAR as far as this crate is concerned, which leaves its structure to whoever unpacks it.
 const NAR: &[u8] = &[7; 10_000];
 
-/// Compresses; Brotli is left out, because the crate only decompresses.
+/// Compresses; the crates of the others only decompress, or have one stream only.
 fn compress(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     match compression {
         Compression::None => bytes.to_vec(),
@@ -28,7 +28,9 @@ fn compress(compression: Compression, bytes: &[u8]) -> Vec<u8> {
             encoder.finish().unwrap()
         }
         Compression::Zstd => zstd::encode_all(bytes, 3).unwrap(),
-        Compression::Brotli => panic!("there is no encoder for Brotli"),
+        Compression::Brotli | Compression::Lzip | Compression::Lzma => {
+            panic!("{compression:?} comes from fixtures")
+        }
     }
 }
 
@@ -60,21 +62,44 @@ fn refuses_bytes_behind_the_end() {
     }
 }
 
-#[test]
-fn refuses_bytes_behind_the_end_of_brotli() {
-    let folder = fixtures().join("cache/2.8.0-br");
-    let file = fs::read_dir(folder.join("nar")).unwrap().next().unwrap().unwrap().path();
-    let mut file = fs::read(file).unwrap();
+/// A file that Nix compressed, and its NAR.
+fn file_of_nix(compression: Compression) -> (Vec<u8>, Vec<u8>) {
+    let folder = fixtures().join("cache").join(format!("2.8.0-{}", compression.name()));
+    let mut files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let narinfo = files.find(|file| file.extension().is_some_and(|kind| kind == "narinfo"));
+    let text = fs::read(narinfo.unwrap()).unwrap();
+    let info = NarInfo::parse(&StoreDir::default(), &text).unwrap();
     let mut nar = Vec::new();
-    brotli_decompressor::BrotliDecompress(&mut file.as_slice(), &mut nar).unwrap();
-    assert!(Hostile::new(Compression::Brotli, &file, &nar).read().unwrap() == nar);
+    open(&folder).nar(&info).unwrap().read_to_end(&mut nar).unwrap();
+    (fs::read(folder.join(info.url.as_str())).unwrap(), nar)
+}
 
-    file.push(b'x');
-    let refusal = Hostile::new(Compression::Brotli, &file, &nar).refusal();
-    assert_eq!(refusal, "bytes follow the end of the compressed NAR");
-    file.truncate(file.len() - 2);
-    let refusal = Hostile::new(Compression::Brotli, &file, &nar).refusal();
-    assert!(refusal.starts_with("the file is not valid br"), "{refusal}");
+#[test]
+fn refuses_bytes_behind_the_end_of_the_one_stream() {
+    for compression in [Compression::Brotli, Compression::Lzip, Compression::Lzma] {
+        let (mut file, nar) = file_of_nix(compression);
+        assert!(Hostile::new(compression, &file, &nar).read().unwrap() == nar);
+
+        file.push(b'x');
+        let refusal = Hostile::new(compression, &file, &nar).refusal();
+        assert_eq!(refusal, "bytes follow the end of the compressed NAR", "{compression:?}");
+        for len in (0..file.len() - 1).rev().step_by(file.len().div_ceil(60)) {
+            let refusal = Hostile::new(compression, &file[..len], &nar).refusal();
+            assert!(refusal.starts_with("the file is not valid"), "{compression:?}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn refuses_lzip_and_lzma_that_want_much_memory() {
+    let (mut lzip, nar) = file_of_nix(Compression::Lzip);
+    lzip[5] = 29; // a dictionary of 512 MiB
+    let refusal = Hostile::new(Compression::Lzip, &lzip, &nar).refusal();
+    assert!(refusal.contains("memory"), "{refusal}");
+    let (mut lzma, nar) = file_of_nix(Compression::Lzma);
+    lzma[1..5].copy_from_slice(&(1_u32 << 30).to_le_bytes());
+    let refusal = Hostile::new(Compression::Lzma, &lzma, &nar).refusal();
+    assert!(refusal.contains("memory"), "{refusal}");
 }
 
 #[test]

@@ -63,8 +63,11 @@ pub enum NarInfoError {
     #[error("`URL` in line {line} cannot be used")]
     Url { line: usize, source: NarUrlError },
 
-    /// A compression that neither Nix 2.8 nor hoist writes.
-    #[error("`Compression` in line {line} is `{found}`, wanted none, xz, bzip2, gzip, zstd or br")]
+    /// A compression that hoist does not read.
+    #[error(
+        "`Compression` in line {line} is `{found}`, wanted none, xz, bzip2, gzip, zstd, br, lzip or \
+         lzma"
+    )]
     Compression { line: usize, found: String },
 
     /// Not a signature.

@@ -20,7 +20,7 @@ pub use url::NarUrl;
 
 use crate::{ContentAddress, PublicKey, SecretKey, Sha256Hash, Signature, StoreDir, StorePath};
 
-/// How a NAR is compressed in a cache: all that Nix 2.8 writes.
+/// How a NAR is compressed in a cache: what Nix writes, but for its rarest two, `lz4` and `compress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
     /// Not at all.
@@ -35,12 +35,24 @@ pub enum Compression {
     Zstd,
     /// Brotli.
     Brotli,
+    /// lzip.
+    Lzip,
+    /// LZMA in the old format, before XZ.
+    Lzma,
 }
 
 impl Compression {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::None, Self::Xz, Self::Bzip2, Self::Gzip, Self::Zstd, Self::Brotli];
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::Xz,
+        Self::Bzip2,
+        Self::Gzip,
+        Self::Zstd,
+        Self::Brotli,
+        Self::Lzip,
+        Self::Lzma,
+    ];
 
     /// The name in narinfos.
     #[must_use]
@@ -52,18 +64,21 @@ impl Compression {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
             Self::Brotli => "br",
+            Self::Lzip => "lzip",
+            Self::Lzma => "lzma",
         }
     }
 
-    /// What Nix puts behind `.nar` in the name of a file; nothing for gzip.
+    /// What Nix puts behind `.nar` in the name of a file; nothing for gzip and LZMA.
     #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {
-            Self::None | Self::Gzip => "",
+            Self::None | Self::Gzip | Self::Lzma => "",
             Self::Xz => ".xz",
             Self::Bzip2 => ".bz2",
             Self::Zstd => ".zst",
             Self::Brotli => ".br",
+            Self::Lzip => ".lzip",
         }
     }
 }
