@@ -4,12 +4,12 @@ use std::fs;
 
 use hoist_nix::{NarError, NarEvent, NarLimits, NarNode, NarReader, NarWriter, Sha256Hash};
 
-use crate::{archive, fixture, json, list, text};
+use crate::{archive, each_of, fixture, json, list, text};
 
 #[test]
 fn trees_become_the_archives_that_nix_writes() {
     let cases = json("nar-valid.json");
-    for case in list(&cases, "cases") {
+    for case in each_of(&cases, "cases") {
         let name = text(case, "name");
         let theirs = fs::read(fixture(text(case, "nar"))).unwrap();
         assert!(archive(&case["tree"]) == theirs, "{name}: the archive differs");
@@ -23,7 +23,7 @@ fn trees_become_the_archives_that_nix_writes() {
 
 #[test]
 fn archives_of_nix_are_read_and_written_again_the_same() {
-    for case in list(&json("nar-valid.json"), "cases") {
+    for case in each_of(&json("nar-valid.json"), "cases") {
         let theirs = fs::read(fixture(text(case, "nar"))).unwrap();
         let ours = copy(&theirs).unwrap_or_else(|error| panic!("{}: {error}", text(case, "name")));
         assert!(ours == theirs, "{}: the archive differs", text(case, "name"));
@@ -34,7 +34,7 @@ fn archives_of_nix_are_read_and_written_again_the_same() {
 #[test]
 fn malformed_archives_are_refused() {
     let cases = json("nar-malformed.json");
-    for case in list(&cases, "cases") {
+    for case in each_of(&cases, "cases") {
         let both = |key: &str| ["2.8.0", "2.26.3"].iter().all(|version| case[key][version] == true);
         let well_formed = both("accepted") && both("redump_equals_input");
         let input = fs::read(fixture(text(case, "input"))).unwrap();

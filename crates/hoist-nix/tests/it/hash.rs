@@ -2,7 +2,7 @@
 
 use hoist_nix::{Hash, HashAlgorithm, Sha256Hash, base32};
 
-use crate::{base16, json, list, text};
+use crate::{base16, each_of, json, list, text};
 
 fn algorithm(name: &str) -> HashAlgorithm {
     match name {
@@ -17,7 +17,7 @@ fn algorithm(name: &str) -> HashAlgorithm {
 #[test]
 fn base32_of_every_length_is_that_of_nix() {
     let vectors = json("base32.json");
-    for case in list(&vectors, "encode_by_length") {
+    for case in each_of(&vectors, "encode_by_length") {
         let bytes = base16(text(case, "hex"));
         assert_eq!(base32::encode(&bytes), text(case, "nix32"));
         let mut decoded = vec![0; bytes.len()];
@@ -30,7 +30,7 @@ fn base32_of_every_length_is_that_of_nix() {
 #[test]
 fn every_encoding_of_every_kind_is_read() {
     let vectors = json("base32.json");
-    for case in list(&vectors, "by_hash_type") {
+    for case in each_of(&vectors, "by_hash_type") {
         let algorithm = algorithm(text(case, "algo"));
         let bytes = base16(text(case, "base16"));
         for key in ["base16", "nix32", "base64", "sri"] {
@@ -52,7 +52,7 @@ fn every_encoding_of_every_kind_is_read() {
 #[test]
 fn texts_are_accepted_and_refused_as_nix_does() {
     let vectors = json("base32.json");
-    for case in list(&vectors, "parse") {
+    for case in each_of(&vectors, "parse") {
         let result = case.get("result").unwrap_or(&case["by_version"]["2.26.3"]);
         let parsed = Hash::parse_as(algorithm(text(case, "algo")), text(case, "input"));
         assert_eq!(Some(parsed.is_ok()), result["accepted"].as_bool(), "{}", text(case, "why"));

@@ -30,6 +30,13 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().unwrap_or_else(|| panic!("`{key}` is a list"))
 }
 
+/// The vectors of a file under `key`, of which there must be some.
+fn each_of<'a>(file: &'a Value, key: &str) -> &'a [Value] {
+    let each = list(file, key);
+    assert!(!each.is_empty(), "no vectors under `{key}`");
+    each
+}
+
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_else(|| panic!("`{key}` is a text in {value}"))
 }

@@ -9,7 +9,7 @@ use hoist_nix::{
 };
 use serde_json::Value;
 
-use crate::{fixture, json, list, text};
+use crate::{each_of, fixture, json, list, text};
 
 fn secret_key(vectors: &Value, name: &str) -> SecretKey {
     SecretKey::parse(text(&vectors["test_only_keys"][name], "secret")).unwrap()
@@ -72,7 +72,7 @@ fn keys_are_read_and_refused_as_nix_does() {
         assert_eq!(secret.to_text().as_str(), text(key, "secret"));
         assert_eq!(secret.to_public().to_string(), text(key, "public"));
     }
-    for case in list(&vectors, "key_parsing") {
+    for case in each_of(&vectors, "key_parsing") {
         let result = case.get("result").unwrap_or(&case["by_version"]["2.26.3"]);
         let key = SecretKey::parse(text(case, "secret"));
         if text(case, "case") == "leading space" {
@@ -173,7 +173,7 @@ fn tampered_narinfos_are_refused() {
         "references-double-space",
     ];
     let (mut left_to_nar, mut stricter) = (BTreeSet::new(), BTreeSet::new());
-    for case in list(&vectors, "cases") {
+    for case in each_of(&vectors, "cases") {
         let (name, answer) = (text(case, "name"), offer(case, &keys));
         match (accepted_by_both(case), answer) {
             (Some(true), Err(_)) => drop(stricter.insert(name)),
@@ -198,7 +198,7 @@ fn accepted_by_both(case: &Value) -> Option<bool> {
 #[test]
 fn content_addresses_vouch_only_for_what_they_name() {
     let vectors = json("narinfo-tampered.json");
-    let cases = list(&vectors, "content_addressed_cases");
+    let cases = each_of(&vectors, "content_addressed_cases");
     for case in cases {
         let answer = offer(case, &[]);
         let is_control = text(case, "name") == "control-unsigned-ca";
@@ -236,6 +236,40 @@ fn content_that_refers_to_itself_is_refused_even_when_signed() {
         }
     }
     assert_eq!(count, 2);
+}
+
+/// Closures that one release made, offered to both: hoist takes what both take.
+#[test]
+fn content_goes_from_release_to_release_where_both_take_it() {
+    let (dir, vectors) = (StoreDir::default(), json("narinfo.json"));
+    let key = secret_key(&vectors, "hoist-test-1");
+    let tampered = json("narinfo-tampered.json");
+    let cases = each_of(&tampered, "content_addressed_across_versions");
+    for case in cases {
+        let top = dir.parse_path(text(case, "for_path")).unwrap();
+        let file = format!("{}.narinfo", top.hash_part());
+        let closures = list(&vectors, "more").iter();
+        let mut closures =
+            closures.map(|more| more["content_addressed_unsigned"].as_object().unwrap());
+        let closure = closures.find(|closure| closure.contains_key(&file)).unwrap();
+
+        let cache = text(case, "cache");
+        let answer = closure.values().try_for_each(|made| {
+            let mut info = NarInfo::parse(&dir, text(made, "text").as_bytes()).unwrap();
+            if cache.starts_with("signed") {
+                info.sign(&dir, &key);
+            }
+            if cache.contains("CA lines removed") {
+                info.content_address = None;
+            }
+            let path = info.store_path.clone();
+            info.accept(&dir, &path, &[key.to_public()]).map(drop)
+        });
+        let mut answers = case["consumer"].as_object().unwrap().values();
+        let both = answers.all(|answer| answer["accepted"] == true);
+        assert_eq!(answer.is_ok(), both, "{cache}: {answer:?}");
+    }
+    println!("content-addressed across releases: {} vectors", cases.len());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use hoist_nix::{
 };
 use serde_json::Value;
 
-use crate::{archive, contents, fixture, json, list, text};
+use crate::{archive, contents, each_of, fixture, json, list, text};
 
 /// Checks that path and content address of `result` belong together.
 fn check(dir: &StoreDir, result: &Value) {
@@ -25,7 +25,7 @@ fn check(dir: &StoreDir, result: &Value) {
 fn added_trees_get_the_paths_that_nix_gives_them() {
     let vectors = json("store-paths.json");
     let dir = StoreDir::default();
-    for case in list(&vectors, "add") {
+    for case in each_of(&vectors, "add") {
         let result = &case["result"];
         check(&dir, result);
         let tree = &vectors["inputs"][text(case, "input")];
@@ -50,7 +50,7 @@ fn added_trees_get_the_paths_that_nix_gives_them() {
 #[test]
 fn fixed_paths_follow_from_hashes_of_every_kind() {
     let vectors = json("store-paths.json");
-    for case in list(&vectors, "print_fixed_path") {
+    for case in each_of(&vectors, "print_fixed_path") {
         let algorithm = match text(case, "algo") {
             "md5" => HashAlgorithm::Md5,
             "sha1" => HashAlgorithm::Sha1,
@@ -72,12 +72,12 @@ fn fixed_paths_follow_from_hashes_of_every_kind() {
 #[test]
 fn texts_with_references_and_other_store_directories_agree() {
     let vectors = json("store-paths.json");
-    for case in list(&vectors, "to_file") {
+    for case in each_of(&vectors, "to_file") {
         check(&StoreDir::default(), &case["result"]);
         let address = ContentAddress::Text(Sha256Hash::of(&contents(&case["result"])));
         assert_eq!(address.to_string(), text(&case["result"], "ca"));
     }
-    for case in list(&vectors, "other_store_dirs") {
+    for case in each_of(&vectors, "other_store_dirs") {
         check(&StoreDir::parse(text(case, "store_dir")).unwrap(), &case["result"]);
     }
     let counted = ["to_file", "other_store_dirs"].map(|key| list(&vectors, key).len());
@@ -91,7 +91,7 @@ fn names_are_accepted_where_both_versions_do() {
     let vectors = json("store-paths.json");
     let dir = StoreDir::default();
     let nar_hash = Sha256Hash::of(&archive(&vectors["inputs"]["hello.txt"]));
-    for case in list(&vectors, "names") {
+    for case in each_of(&vectors, "names") {
         let name = String::from_utf8(crate::bytes(case, "name")).unwrap();
         let added = ["2.8.0", "2.26.3"].map(|version| &case["by_version"][version]["add_path"]);
         let both = added.iter().all(|added| added["exit"] == 0);
@@ -125,7 +125,7 @@ fn paths_named_by_content_may_not_refer_to_themselves() {
     let vectors = json("store-paths.json");
     let dir = StoreDir::default();
     let [mut agreed, mut refused] = [0, 0];
-    for case in list(&vectors, "make_content_addressed") {
+    for case in each_of(&vectors, "make_content_addressed") {
         for (_, printed, info) in made_by_content(case) {
             let path = dir.parse_path(printed).unwrap();
             let address = ContentAddress::parse(text(info, "ca")).unwrap();
@@ -155,7 +155,7 @@ fn the_two_versions_hash_self_references_differently() {
     let vectors = json("store-paths.json");
     let dir = StoreDir::default();
     let mut count = 0;
-    for case in list(&vectors, "make_content_addressed") {
+    for case in each_of(&vectors, "make_content_addressed") {
         for (version, printed, info) in made_by_content(case) {
             let path = dir.parse_path(printed).unwrap();
             let mut nar = fs::read(fixture(text(&case["nars"], printed))).unwrap();
@@ -186,7 +186,7 @@ fn the_two_versions_hash_self_references_differently() {
 fn store_paths_are_read_as_nix_reads_them() {
     let vectors = json("base32.json");
     let stricter = ["33 chars", "no dash", "subpath"];
-    for case in list(&vectors, "store_paths") {
+    for case in each_of(&vectors, "store_paths") {
         let result = case.get("result").unwrap_or(&case["by_version"]["2.26.3"]);
         let well_formed = text(result, "stderr").ends_with("is not valid");
         let wanted = well_formed && !stricter.contains(&text(case, "why"));
