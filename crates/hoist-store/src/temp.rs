@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use hoist_nix::StorePath;
+use rustix::fs::fremovexattr;
 
 use crate::layout::create_dir_all;
 use crate::lock::{FileLock, PathLock, try_exclusive};
@@ -29,6 +30,9 @@ impl TempDir {
         let path = made.map_err(FileError::at("create a folder in", &area))?.keep();
         let lock = File::open(&path).map_err(FileError::at("open", &path))?;
         try_exclusive(&lock).map_err(FileError::at("lock", &path))?;
+        // What is made in it would inherit an access list, which no store path has. There is none
+        // to remove, or the file system has no such lists.
+        let _ = fremovexattr(&lock, "system.posix_acl_default");
         Ok(Self { path, _lock: lock })
     }
 

@@ -7,6 +7,8 @@ use std::path::Path;
 use hoist_nix::StorePathName;
 use hoist_store::{Problem, Store, StoreError, hash_tree};
 use rusqlite::Connection;
+use rustix::fs::{XattrFlags, llistxattr, setxattr};
+use rustix::io::Errno;
 
 use crate::{World, add, library, names};
 
@@ -25,6 +27,33 @@ fn an_added_tree_is_canonical() {
         assert_eq!(metadata.mtime(), 1, "{file}");
     }
     assert_eq!(fs::symlink_metadata(path.join("lib/libx.so")).unwrap().mtime(), 1);
+}
+
+#[test]
+fn an_added_tree_inherits_no_access_list() {
+    let world = World::new();
+    world.add("makes the folders");
+    let area = world.store.root().join("nix/var/hoist/tmp");
+    // All that is made in it can be written by user 1000, as far as its mode allows.
+    let entries = [(1, 7, u32::MAX), (2, 7, 1000), (4, 5, u32::MAX), (16, 7, u32::MAX)];
+    let entries = entries.into_iter().chain([(32, 5, u32::MAX)]);
+    let words = entries.flat_map(|(tag, permissions, id): (u16, u16, u32)| {
+        [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
+    });
+    let list: Vec<u8> = [2, 0, 0, 0].into_iter().chain(words).collect();
+    let set = setxattr(&area, "system.posix_acl_default", &list, XattrFlags::empty());
+    if set == Err(Errno::OPNOTSUPP) {
+        eprintln!("NOT CHECKED: the temporary folder's file system has no access lists");
+        return;
+    }
+    set.unwrap();
+    let path = world.store.physical(&world.add("contents").path);
+    for file in ["", "lib", "empty", "lib/libx.so.1", "lib/libx.so"] {
+        let mut names = [0; 4096];
+        let len = llistxattr(path.join(file), &mut names[..]).unwrap();
+        let names = String::from_utf8_lossy(&names[..len]);
+        assert!(!names.contains("posix_acl"), "{file} has {names:?}");
+    }
 }
 
 #[test]
