@@ -43,25 +43,30 @@ impl Store {
         let staged = self.stage(&wanted, nar, &temp, OsStr::new("tree"))?;
         let target = self.physical(path);
         let _lock = PathLock::acquire(&target)?;
-        put_in_place(&staged.tree, &target)?;
-        seal(&target)?;
+        replace(&staged.tree, &target)?;
         Ok(sync_dir(&self.layout.store())?)
     }
 }
 
+/// Puts `tree` at `target`, canonical with its root.
+fn replace(tree: &Path, target: &Path) -> Result<(), FileError> {
+    let placed = put_in_place(tree, target);
+    // What could not be replaced was made writable for it.
+    let sealed = seal(target);
+    placed.and(sealed)
+}
+
 /// Moves `tree` to `target`, and what lies there to where `tree` was.
 fn put_in_place(tree: &Path, target: &Path) -> Result<(), FileError> {
-    let flags = match fs::symlink_metadata(target) {
-        Err(_) => RenameFlags::NOREPLACE,
-        Ok(found) => {
-            if found.is_dir() {
-                // A directory is moved only by who may write in it.
-                fs::set_permissions(target, fs::Permissions::from_mode(0o755))
-                    .map_err(FileError::at("replace", target))?;
-            }
-            RenameFlags::EXCHANGE
+    let is_there = fs::symlink_metadata(target).is_ok();
+    for moved in [tree, target] {
+        // A directory is moved only by who may write in it, and all may read it at any moment.
+        if fs::symlink_metadata(moved).is_ok_and(|found| found.is_dir()) {
+            fs::set_permissions(moved, fs::Permissions::from_mode(0o755))
+                .map_err(FileError::at("replace", target))?;
         }
-    };
+    }
+    let flags = if is_there { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
     renameat_with(CWD, tree, CWD, target, flags).map_err(FileError::at("replace", target))
 }
 
@@ -130,6 +135,27 @@ mod tests {
         fs::remove_dir_all(world.physical()).unwrap();
         world.store.repair(&world.path, &mut world.nar.as_slice()).unwrap();
         assert_eq!(world.store.verify(true).unwrap(), []);
+    }
+
+    /// Between the move and the end of the repair, others read the path, and a crash keeps it so.
+    #[test]
+    fn who_does_not_own_the_path_reads_it_at_any_moment() {
+        let world = World::new();
+        let new = world.dir.path().join("new");
+        fs::create_dir(&new).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o700)).unwrap();
+        put_in_place(&new, &world.physical()).unwrap();
+        let mode = fs::metadata(world.physical()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_replaced_is_as_it_was() {
+        let world = World::new();
+        replace(&world.dir.path().join("absent"), &world.physical()).unwrap_err();
+        let mode = fs::metadata(world.physical()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o555);
+        assert_eq!(fs::read_to_string(world.physical().join("a")).unwrap(), "alpha");
     }
 
     #[test]
