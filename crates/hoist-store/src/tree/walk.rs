@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::fs::{fstat, openat, readlinkat, statat};
+use rustix::io::Errno;
 
 use super::DEPTH_LIMIT;
 use super::dirs::{DIRECTORY, DirStack};
@@ -90,17 +91,18 @@ impl Walk {
             self.at_entry = false;
         }
         let Some(listing) = self.listings.last_mut() else { return Ok(None) };
-        let Some(Entry { name, kind }) = listing.entries.pop() else {
+        let Some(entry) = listing.entries.pop() else {
             self.listings.pop();
             self.dirs.pop().map_err(FileError::at("leave", &self.at))?;
             // The path is that of the directory, which is itself an entry unless it is the root.
             self.at_entry = !self.listings.is_empty();
             return Ok(Some(Step::EndDirectory));
         };
+        let name = entry.name();
         self.at.push(OsStr::from_bytes(&listing.names[name.clone()]));
         self.at_entry = true;
         self.entry = Some(name);
-        let kind = match kind {
+        let kind = match entry.kind {
             // Some file systems do not tell.
             FileType::Unknown => file_type(&self.stat()?),
             known => known,
@@ -179,11 +181,22 @@ struct Listing {
     entries: Vec<Entry>,
 }
 
+/// Small, since a directory may have millions of them.
 #[derive(Debug)]
 struct Entry {
-    /// Without the NUL.
-    name: Range<usize>,
+    /// Where its name begins in those of its listing, and how long that is without the NUL.
+    start: u32,
+    len: u16,
     kind: FileType,
+}
+
+const _: () = assert!(size_of::<Entry>() == 8, "a million of them are 8 MB");
+
+impl Entry {
+    fn name(&self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + usize::from(self.len)
+    }
 }
 
 impl Listing {
@@ -196,13 +209,14 @@ impl Listing {
             if matches!(name, b".\0" | b"..\0") {
                 continue;
             }
-            let start = listing.names.len();
+            // The names of no directory take 4 GiB.
+            let start = u32::try_from(listing.names.len()).map_err(|_| Errno::OVERFLOW)?;
+            let len = u16::try_from(name.len() - 1).map_err(|_| Errno::NAMETOOLONG)?;
             listing.names.extend_from_slice(name);
-            let name = start..listing.names.len() - 1;
-            listing.entries.push(Entry { name, kind: entry.file_type() });
+            listing.entries.push(Entry { start, len, kind: entry.file_type() });
         }
         let Self { names, entries } = &mut listing;
-        let name = |entry: &Entry| &names[entry.name.clone()];
+        let name = |entry: &Entry| &names[entry.name()];
         entries.sort_unstable_by(|left, right| name(right).cmp(name(left)));
         Ok(listing)
     }
