@@ -166,8 +166,8 @@ fn print_receipt(collected: &Collected, time: Duration, dry_run: bool, out: &Out
     receipt.more(&format!("{kept} kept, by {roots}"));
     match collected.unreadable_processes {
         0 => {}
-        1 => receipt.more("1 process of another user was not looked into"),
-        more => receipt.more(&format!("{more} processes of other users were not looked into")),
+        1 => receipt.more("1 process may not be looked into"),
+        more => receipt.more(&format!("{more} processes may not be looked into")),
     }
 }
 
