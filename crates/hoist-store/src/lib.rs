@@ -62,4 +62,4 @@ pub use profile::{
 };
 pub use store::Store;
 pub use tree::{dump, hash_tree, restore};
-pub use verify::Problem;
+pub use verify::{Problem, VerifyProgress};

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use hoist_nix::{Sha256Hash, Sha256Hasher};
 
-use super::pipeline::pump;
+use super::piece::Piece;
+use super::pipeline::{Source, Stage, pump};
 use super::read::TreeReader;
-use super::state::TreeState;
+use super::state::{Oddity, TreeState};
 use super::write::{Style, TreeWriter};
 use crate::TreeError;
 
@@ -19,6 +20,8 @@ pub(crate) struct TreeRead {
     /// Size of its NAR in bytes.
     pub(crate) nar_size: u64,
     pub(crate) state: TreeState,
+    /// The first node that is not as in a store.
+    pub(crate) oddity: Option<Oddity>,
 }
 
 /// Copies the tree at `source` to `name` in the directory at `parent`, canonical but for the
@@ -35,15 +38,33 @@ pub(crate) fn copy_canonical(
     let mut tree = TreeWriter::new(parent, name, Style::Canonical)?;
     pump(&mut reader, &mut [&mut hasher, &mut tree], source)?;
     tree.finish()?;
-    let (nar_hash, nar_size) = hasher.finish();
-    Ok(TreeRead { nar_hash, nar_size, state: reader.state() })
+    Ok(tree_read(reader, hasher))
 }
 
-/// Reads the tree at `path` for its hash.
+/// Reads the tree at `path` for its hash, ahead of hashing it.
 pub(crate) fn read_tree(path: &Path) -> Result<TreeRead, TreeError> {
     let mut reader = TreeReader::new(path)?;
     let mut hasher = Sha256Hasher::new();
     pump(&mut reader, &mut [&mut hasher], path)?;
+    Ok(tree_read(reader, hasher))
+}
+
+/// As [`read_tree`], on this thread alone.
+pub(crate) fn read_tree_here(path: &Path) -> Result<TreeRead, TreeError> {
+    let mut reader = TreeReader::new(path)?;
+    let mut hasher = Sha256Hasher::new();
+    let mut piece = Piece::default();
+    loop {
+        let more = reader.fill(&mut piece)?;
+        hasher.take(&piece)?;
+        if !more {
+            return Ok(tree_read(reader, hasher));
+        }
+    }
+}
+
+fn tree_read(reader: TreeReader, hasher: Sha256Hasher) -> TreeRead {
     let (nar_hash, nar_size) = hasher.finish();
-    Ok(TreeRead { nar_hash, nar_size, state: reader.state() })
+    let (state, oddity) = reader.finish();
+    TreeRead { nar_hash, nar_size, state, oddity }
 }

@@ -1,7 +1,7 @@
 //! Trees on disk: walked, archived, restored, copied and removed, always through directories that
 //! are open, so that no symlink can lead a step outside.
 //!
-//! An archive goes through here in pieces of a megabyte that are filled, used and filled again: a
+//! An archive goes through here in pieces of two megabytes that are filled, used and filled again: a
 //! ring of a few of them is all the memory that a tree of any size takes. What does not fit into
 //! one piece is worked on by several threads at once, each piece by one of them at a time:
 //!
@@ -31,9 +31,9 @@ mod write;
 
 pub(crate) use archive::unpack_canonical;
 pub use archive::{dump, hash_tree, restore};
-pub(crate) use copy::{TreeRead, copy_canonical, read_tree};
+pub(crate) use copy::{TreeRead, copy_canonical, read_tree, read_tree_here};
 pub(crate) use remove::{remove_tree, remove_tree_counting};
-pub(crate) use state::{TreeState, state_of};
+pub(crate) use state::{Oddity, TreeState, state_of};
 pub(crate) use sync::sync_dir;
 pub(crate) use write::seal;
 

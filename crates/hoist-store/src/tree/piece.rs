@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// How long a piece is, but for the last node's words: long enough that a hand-over between two
 /// threads costs nothing beside hashing it, short enough that a few of them are no memory.
-pub(super) const PIECE_LEN: usize = 1024 * 1024;
+pub(super) const PIECE_LEN: usize = 2 * 1024 * 1024;
 
 /// Room for the words, the name and the target of one node.
 pub(super) const NODE_MAX_LEN: usize = 8 * 1024;

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, Stat, fstat};
 
 use super::piece::{Bytes, NODE_MAX_LEN, PIECE_LEN, Piece, PieceStep};
 use super::pipeline::Source;
-use super::state::{StateHasher, TreeState, is_same};
+use super::state::{Oddity, StateHasher, TreeState, is_same};
 use super::walk::{Step, Walk};
 use crate::{FileError, TreeError};
 
@@ -23,6 +23,7 @@ pub(super) struct TreeReader {
     /// The file that is being read.
     file: Option<OpenFile>,
     state: StateHasher,
+    oddity: Option<Oddity>,
 }
 
 #[derive(Debug)]
@@ -36,12 +37,19 @@ struct OpenFile {
 impl TreeReader {
     pub(super) fn new(root: &Path) -> Result<Self, TreeError> {
         let nar = NarWriter::new(Bytes::default()).map_err(write_error(root))?;
-        Ok(Self { walk: Walk::new(root)?, nar, file: None, state: StateHasher::new() })
+        Ok(Self {
+            walk: Walk::new(root)?,
+            nar,
+            file: None,
+            state: StateHasher::new(),
+            oddity: None,
+        })
     }
 
-    /// What the tree looked like while it was read, after all of it was.
-    pub(super) fn state(self) -> TreeState {
-        self.state.finish()
+    /// What the tree looked like while it was read, after all of it was, and the first node that is
+    /// not as in a store.
+    pub(super) fn finish(self) -> (TreeState, Option<Oddity>) {
+        (self.state.finish(), self.oddity)
     }
 
     /// Goes on until the piece is full. Returns whether there is more.
@@ -95,6 +103,9 @@ impl TreeReader {
         };
         piece.steps.push(step);
         self.state.node(name, &stat);
+        if self.oddity.is_none() {
+            self.oddity = Oddity::of(at, &stat);
+        }
         written.map_err(write_error(at))
     }
 

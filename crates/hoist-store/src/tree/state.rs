@@ -1,11 +1,11 @@
 //! What a tree looks like to `stat`: enough to know it again without reading its files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hoist_nix::{Sha256Hash, Sha256Hasher};
-use rustix::fs::Stat;
+use rustix::fs::{FileType, Stat};
 
-use super::walk::{Step, Walk};
+use super::walk::{Step, Walk, file_type};
 use crate::TreeError;
 
 /// What a tree looked like. Two equal digests are of the same files, none of which was changed in
@@ -90,6 +90,28 @@ impl StateHasher {
     pub(super) fn finish(self) -> TreeState {
         let (digest, _) = self.hasher.finish();
         TreeState { digest, newest: self.newest, is_steady: self.is_steady }
+    }
+}
+
+/// A file that is not as in a store: see [`Style::Canonical`](super::write::Style).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Oddity {
+    pub(crate) file: PathBuf,
+    /// What it has, and what was wanted.
+    pub(crate) why: String,
+}
+
+impl Oddity {
+    pub(super) fn of(file: &Path, stat: &Stat) -> Option<Self> {
+        let mode = stat.st_mode & 0o7777;
+        let wanted = match file_type(stat) {
+            FileType::RegularFile if !matches!(mode, 0o444 | 0o555) => Some("0444 or 0555"),
+            FileType::Directory if mode != 0o555 => Some("0555"),
+            _ => None,
+        };
+        // Times are not looked at: Nix 2.8 leaves folders of its own builds with others than 1.
+        let why = format!("mode {mode:04o}, wanted {}", wanted?);
+        Some(Self { file: file.to_owned(), why })
     }
 }
 

@@ -9,11 +9,14 @@ mod daemon;
 mod export;
 mod faults;
 mod gc;
+mod large;
 mod layout;
 mod nars;
 mod profile;
 mod roots;
+mod stat_cache;
 mod tree;
+mod verify;
 
 use std::fs;
 use std::path::{Path, PathBuf};

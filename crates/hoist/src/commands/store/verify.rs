@@ -122,7 +122,8 @@ fn damaged_path(problem: &Problem) -> Option<&StorePath> {
     match problem {
         Problem::Missing { path }
         | Problem::Modified { path, .. }
-        | Problem::Unreadable { path, .. } => Some(path),
+        | Problem::Unreadable { path, .. }
+        | Problem::NotCanonical { path, .. } => Some(path),
         Problem::Unregistered { .. } => None,
     }
 }
@@ -131,7 +132,8 @@ fn problem_path(problem: &Problem) -> String {
     match problem {
         Problem::Missing { path }
         | Problem::Modified { path, .. }
-        | Problem::Unreadable { path, .. } => path.to_string(),
+        | Problem::Unreadable { path, .. }
+        | Problem::NotCanonical { path, .. } => path.to_string(),
         Problem::Unregistered { name } => name.clone(),
     }
 }
