@@ -27,7 +27,7 @@ pub(crate) struct BenchArgs {
     /// Of pack: print one JSON record for each row instead of a table
     #[arg(long)]
     json: bool,
-    /// Of pack: the large tree [default: Mojo's compiler, unpacked from its wheel]
+    /// Of pack: the large tree [default: Mojo, unpacked from its wheels]
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
 }

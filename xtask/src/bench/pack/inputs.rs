@@ -1,4 +1,4 @@
-//! What is packed: a library, many small files, and a compiler.
+//! What is packed: a library, many small files, and a toolchain.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -8,8 +8,9 @@ use std::process::Command;
 use crate::Result;
 use crate::run::{command, quiet};
 
-/// The large tree: 700 MB in some 1,800 files.
-const WHEEL: &str = "mojo-compiler==1.2.0";
+/// The large tree: Mojo as pip installs it, 700 MB, without what it takes from others.
+const WHEELS: [&str; 4] = ["mojo", "mojo-compiler", "mojo-compiler-mojo-libs", "mojo-lldb-libs"];
+const VERSION: &str = "1.2.0";
 
 /// Sizes of the generated inputs.
 const LIBRARY_LEN: usize = 15_000;
@@ -57,25 +58,35 @@ pub(super) fn small_files(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks the compiler's wheel into `folder`; it is downloaded once to `wheels`.
+/// Unpacks the toolchain's wheels into `folder`; they are downloaded once to `wheels`.
 ///
 /// # Errors
 ///
-/// When the wheel is neither there nor to be had.
-pub(super) fn compiler(wheels: &Path, folder: &Path) -> Result<()> {
-    if wheel_in(wheels).is_none() {
-        fs::create_dir_all(wheels)?;
-        let args = ["-m", "pip", "download", "--quiet", "--no-deps", WHEEL, "--dest"];
-        quiet(command("python3", &args).arg(wheels))?;
+/// When one is neither there nor to be had.
+pub(super) fn toolchain(wheels: &Path, folder: &Path) -> Result<()> {
+    fs::create_dir_all(wheels)?;
+    for name in WHEELS {
+        if wheel_in(wheels, name)?.is_none() {
+            let args = ["-m", "pip", "download", "--quiet", "--no-deps", "--dest"];
+            let wanted = format!("{name}=={VERSION}");
+            quiet(command("python3", &args).arg(wheels).arg(wanted))?;
+        }
+        let wheel =
+            wheel_in(wheels, name)?.ok_or_else(|| format!("pip left no wheel of {name}"))?;
+        quiet(command("python3", &["-m", "zipfile", "--extract"]).arg(wheel).arg(folder))?;
     }
-    let wheel = wheel_in(wheels).ok_or_else(|| format!("pip left no wheel of {WHEEL}"))?;
-    quiet(command("python3", &["-m", "zipfile", "--extract"]).arg(wheel).arg(folder))?;
     Ok(())
 }
 
-fn wheel_in(folder: &Path) -> Option<PathBuf> {
-    let mut files = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    files.find(|file| file.extension().is_some_and(|ending| ending == "whl"))
+fn wheel_in(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let start = format!("{}-{VERSION}-", name.replace('-', "_"));
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&start) {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
 }
 
 /// The bytes that the files below `folder` take on disk.

@@ -98,7 +98,7 @@ impl Inputs {
         inputs::small_files(&small)?;
         let large = match tree {
             Some(tree) => Some(tree.canonicalize()?),
-            None => compiler(home),
+            None => toolchain(home),
         };
         for tree in [Some(&small), large.as_ref()].into_iter().flatten() {
             inputs::warm(tree)?;
@@ -108,11 +108,11 @@ impl Inputs {
     }
 }
 
-/// The compiler, unpacked below `home`; none, said aloud, where it is not to be had.
-fn compiler(home: &Path) -> Option<PathBuf> {
-    let compiler = home.join("input/compiler");
-    match inputs::compiler(&root().join("target/xtask/wheels"), &compiler) {
-        Ok(()) => Some(compiler),
+/// The toolchain, unpacked below `home`; none, said aloud, where it is not to be had.
+fn toolchain(home: &Path) -> Option<PathBuf> {
+    let folder = home.join("input/toolchain");
+    match inputs::toolchain(&root().join("target/xtask/wheels"), &folder) {
+        Ok(()) => Some(folder),
         Err(error) => {
             eprintln!("NOT MEASURED: the large tree: {error}");
             None
