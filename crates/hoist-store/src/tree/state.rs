@@ -93,11 +93,12 @@ impl StateHasher {
     }
 }
 
-/// A file that is not as in a store: see [`Style::Canonical`](super::write::Style).
+/// A file whose mode is none that a store has. Its times are no sign of anything: Nix 2.8 leaves
+/// those of some folders as they were.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Oddity {
     pub(crate) file: PathBuf,
-    /// What it has, and what was wanted.
+    /// The mode it has, and what was wanted.
     pub(crate) why: String,
 }
 
@@ -105,12 +106,11 @@ impl Oddity {
     pub(super) fn of(file: &Path, stat: &Stat) -> Option<Self> {
         let mode = stat.st_mode & 0o7777;
         let wanted = match file_type(stat) {
-            FileType::RegularFile if !matches!(mode, 0o444 | 0o555) => Some("0444 or 0555"),
-            FileType::Directory if mode != 0o555 => Some("0555"),
-            _ => None,
+            FileType::RegularFile if !matches!(mode, 0o444 | 0o555) => "0444 or 0555",
+            FileType::Directory if mode != 0o555 => "0555",
+            _ => return None,
         };
-        // Times are not looked at: Nix 2.8 leaves folders of its own builds with others than 1.
-        let why = format!("mode {mode:04o}, wanted {}", wanted?);
+        let why = format!("mode {mode:04o}, wanted {wanted}");
         Some(Self { file: file.to_owned(), why })
     }
 }

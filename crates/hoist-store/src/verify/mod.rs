@@ -43,9 +43,9 @@ pub enum Problem {
     NotCanonical {
         /// The path.
         path: StorePath,
-        /// The first file in it that is not as in a store, where it lies on disk.
+        /// The first such file, where it lies on disk.
         file: PathBuf,
-        /// What it has, and what was wanted.
+        /// The mode it has, and what was wanted.
         why: String,
     },
     /// Something in the store directory that is not registered.
