@@ -34,7 +34,16 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// A store on the disk that cargo builds on, which is no tmpfs where the temporary folder may
+    /// be one.
+    fn on_disk() -> Self {
+        Self::in_folder(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
+    }
+
+    fn in_folder(dir: TempDir) -> Self {
         let store = Store::open_or_create(&dir.path().join("root")).unwrap();
         Self { dir, store }
     }

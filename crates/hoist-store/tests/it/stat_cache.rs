@@ -54,7 +54,7 @@ fn is_known(world: &World, tree: &Path, first: &Added) -> bool {
 
 #[test]
 fn a_tree_that_did_not_change_is_not_read_again() {
-    let world = World::new();
+    let world = World::on_disk();
     let tree = settled_tree(&world);
     let first = add(&world.store, &tree);
     mark(&record(&world));
@@ -105,7 +105,7 @@ fn every_change_is_noticed() {
         }),
     ];
     for (what, change) in changes {
-        let world = World::new();
+        let world = World::on_disk();
         let tree = settled_tree(&world);
         let first = add(&world.store, &tree);
         mark(&record(&world));
@@ -116,7 +116,7 @@ fn every_change_is_noticed() {
 
 #[test]
 fn what_changed_just_now_is_not_remembered() {
-    let world = World::new();
+    let world = World::on_disk();
     let tree = settled_tree(&world);
     let soon = SystemTime::now() + Duration::from_hours(1);
     let file = File::options().write(true).open(tree.join("large")).unwrap();
@@ -128,7 +128,7 @@ fn what_changed_just_now_is_not_remembered() {
 
 #[test]
 fn little_is_read_rather_than_remembered() {
-    let world = World::new();
+    let world = World::on_disk();
     library(&world.path("tree"), "contents");
     settle();
     add(&world.store, &world.path("tree"));
@@ -137,7 +137,7 @@ fn little_is_read_rather_than_remembered() {
 
 #[test]
 fn a_damaged_record_is_none() {
-    let world = World::new();
+    let world = World::on_disk();
     let tree = settled_tree(&world);
     let first = add(&world.store, &tree);
     let record = record(&world);
@@ -157,7 +157,7 @@ fn a_damaged_record_is_none() {
 /// The record says which hash the tree has, the store whether it has that.
 #[test]
 fn what_the_store_lost_is_added_again() {
-    let world = World::new();
+    let world = World::on_disk();
     let tree = settled_tree(&world);
     let first = add(&world.store, &tree);
     let path = world.store.physical(&first.path);
@@ -169,7 +169,7 @@ fn what_the_store_lost_is_added_again() {
 
 #[test]
 fn only_so_many_trees_are_remembered() {
-    let world = World::new();
+    let world = World::on_disk();
     let stat = world.store.root().join("nix/var/hoist/stat");
     fs::create_dir(stat.parent().unwrap()).unwrap();
     fs::create_dir(&stat).unwrap();
