@@ -13,6 +13,7 @@ use hoist_store::{Backend, Store};
 
 use crate::run;
 use crate::site::Kind;
+use crate::vectors::{CRATES, fixtures};
 
 /// Tells a test that it is the process that another one started, and in which folder.
 const DIR: &str = "HOIST_BACKEND_TEST_DIR";
@@ -55,7 +56,14 @@ fn embedded_as_another_user() {
     // The folder that cargo builds in may be closed to other users, as may be the fixtures.
     let program = dir.path().join("program");
     fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    for of_crate in ["hoist-nix", "hoist-store"] {
+        let copy = dir.path().join("crates").join(of_crate).join("tests");
+        fs::create_dir_all(&copy).unwrap();
+        let copied = Command::new("cp").arg("-R").arg(fixtures(of_crate)).arg(&copy).status();
+        assert!(copied.unwrap().success());
+    }
     let mut child = child_of("embedded::embedded_as_another_user", &program, dir.path());
+    child.env(CRATES, dir.path().join("crates"));
     let output = child.uid(65534).gid(65534).output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));

@@ -1,5 +1,6 @@
 //! What real Nix made of trees, archives and content, through a store.
 
+use std::env;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,8 +45,13 @@ pub(crate) fn run(kind: &dyn Kind) -> Counts {
     counts
 }
 
-fn fixtures(of_crate: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(of_crate).join("tests/fixtures")
+/// Where a user who may not enter this repository finds the folders of its crates.
+pub(crate) const CRATES: &str = "HOIST_TEST_CRATES";
+
+pub(crate) fn fixtures(of_crate: &str) -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let crates = env::var_os(CRATES).map_or_else(beside, PathBuf::from);
+    crates.join(of_crate).join("tests/fixtures")
 }
 
 fn json(path: PathBuf) -> Value {
