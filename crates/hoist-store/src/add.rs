@@ -9,7 +9,7 @@ use hoist_nix::{ContentAddress, Sha256Hash, StorePath, StorePathName, fixed_recu
 
 use crate::install::Staged;
 use crate::stat_cache::StatCache;
-use crate::temp::TempDir;
+use crate::temp::{self, TempDir};
 use crate::tree::{copy_canonical, read_tree};
 use crate::{FileError, PathInfo, Store, StoreError};
 
@@ -33,8 +33,8 @@ impl Store {
     /// The tree is copied while it is hashed, written to disk, moved to its path and registered;
     /// ended at any moment, the store has all of it or does not know of it. Who adds the same tree
     /// at the same time waits and finds it there. A tree that was added before, and that nothing in
-    /// was changed since as far as `stat` tells, is not read again. As long as the store is open afterwards, Nix
-    /// collects no garbage in it: the time to make a root of the path.
+    /// was changed since as far as `stat` tells, is not read again. As long as the store is open
+    /// afterwards, Nix collects no garbage in it: the time to make a root of the path.
     ///
     /// # Errors
     ///
@@ -48,6 +48,7 @@ impl Store {
         if let Some((nar_hash, nar_size)) = cache.look_up(source) {
             let known = self.by_content(name, nar_hash, nar_size)?;
             if known.already_there {
+                temp::tidy(self);
                 return Ok(known);
             }
         } else if self.has_name(name)? {
@@ -57,6 +58,7 @@ impl Store {
             cache.remember(source, &read, begun);
             let known = self.by_content(name, read.nar_hash, read.nar_size)?;
             if known.already_there {
+                temp::tidy(self);
                 return Ok(known);
             }
         }

@@ -25,7 +25,7 @@ impl TempDir {
         create_dir_all(&area)?;
         // Between making a folder and locking it, it looks like one of a dead process.
         let _one_at_a_time = FileLock::exclusive(&area.join("lock"))?;
-        remove_stale(store, &area)?;
+        remove_stale(store, list_stale(&area)?);
         let made = tempfile::Builder::new().prefix("add-").tempdir_in(&area);
         let path = made.map_err(FileError::at("create a folder in", &area))?.keep();
         let lock = File::open(&path).map_err(FileError::at("open", &path))?;
@@ -62,15 +62,19 @@ fn announcement(dir: &Path) -> PathBuf {
     dir.join("target")
 }
 
-/// Removes what dead processes left. What cannot be removed costs space, but not the user the
-/// command.
-fn remove_stale(store: &Store, area: &Path) -> Result<(), FileError> {
-    for StaleDir { path, .. } in list_stale(area)? {
+/// Removes what dead processes left, for who makes no folder itself: one that was killed behind
+/// registering its tree has the next one find the tree there.
+pub(crate) fn tidy(store: &Store) {
+    remove_stale(store, stale_dirs(store).unwrap_or_default());
+}
+
+/// What cannot be removed costs space, but not the user the command.
+fn remove_stale(store: &Store, stale: Vec<StaleDir>) {
+    for StaleDir { path, .. } in stale {
         if remove_leftovers(store, &path).is_ok() {
             let _ = remove_tree(&path);
         }
     }
-    Ok(())
 }
 
 /// A folder that a dead process left. Its lock is held now, so that nobody else removes it.

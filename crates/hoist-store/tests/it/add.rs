@@ -102,6 +102,21 @@ fn adding_again_what_is_there_writes_nothing() {
     assert_eq!(changed().unwrap(), before, "a copy was made");
 }
 
+/// As after a kill between registering a tree and removing the folder that it was made in.
+#[test]
+fn who_finds_a_tree_there_removes_what_a_crash_left() {
+    let world = World::new();
+    world.add("contents");
+    let temp = world.store.root().join("nix/var/hoist/tmp");
+    let [dead, alive] = ["add-dead", "add-alive"].map(|name| temp.join(name));
+    fs::create_dir_all(dead.join("sub")).unwrap();
+    fs::create_dir(&alive).unwrap();
+    let owner = fs::File::open(&alive).unwrap();
+    owner.lock().unwrap();
+    assert!(world.add("contents").already_there);
+    assert_eq!(names(&temp), ["add-alive", "lock"]);
+}
+
 #[test]
 fn adders_of_one_tree_meet() {
     let world = World::new();
