@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use hoist_nix::{NarWriter, StorePathName};
-use hoist_store::{TreeError, dump, restore};
+use hoist_nix::{NarWriter, Sha256Hash, StorePathName};
+use hoist_store::{TreeError, dump, hash_tree, restore};
 use proptest::prelude::*;
 
 use crate::{World, names};
@@ -144,16 +144,20 @@ fn write(tree: &Tree, path: &Path) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Restored, and added to a store, a tree has the archive that it had.
+    /// Restored, and added to a store, a tree has the archive that it had; its hash is that
+    /// archive's.
     #[test]
     fn restoring_undoes_dumping(tree in any_tree()) {
         let world = World::new();
         let (written, restored) = (world.path("tree"), world.path("restored"));
         write(&tree, &written);
         let bytes = archive(&written);
+        let (hash, size) = hash_tree(&written)?;
+        prop_assert_eq!((hash, size), (Sha256Hash::of(&bytes), bytes.len() as u64));
         restore(bytes.as_slice(), &restored)?;
         prop_assert_eq!(archive(&restored), bytes.clone());
         let added = world.store.add_tree(&StorePathName::parse("x")?, &written)?;
+        prop_assert_eq!((added.nar_hash, added.nar_size), (hash, size));
         prop_assert_eq!(archive(&world.store.physical(&added.path)), bytes);
         prop_assert_eq!(world.store.verify(true)?, []);
     }
