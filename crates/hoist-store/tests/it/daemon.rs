@@ -52,6 +52,11 @@ impl Peer {
         // The other side may have gone already; that is for it to tell.
         let _ = self.writer.write_all(bytes);
     }
+
+    /// Stays until the other side has gone: who goes first may end what that was about to say.
+    fn outstay(&mut self) {
+        let _ = io::copy(&mut self.reader, &mut io::sink());
+    }
 }
 
 /// Runs `test` against a peer that does as `script` says once it was connected to.
@@ -129,7 +134,11 @@ fn a_peer_that_hangs_up_refuses() {
 #[test]
 fn a_peer_that_is_no_daemon_is_told_from_one() {
     for nonsense in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xff; 64], &[0; 64]] {
-        let error = against(|mut peer| peer.raw(nonsense), |store| store.unwrap_err());
+        let script = |mut peer: Peer| {
+            peer.raw(nonsense);
+            peer.outstay();
+        };
+        let error = against(script, |store| store.unwrap_err());
         assert!(matches!(error, DaemonError::Protocol { .. }), "{error:?}");
     }
 }
@@ -142,7 +151,7 @@ fn versions_that_are_not_spoken_are_named() {
                 peer.raw(&number.to_le_bytes());
             }
             peer.raw(&[0; 64]);
-            let _ = io::copy(&mut peer.reader, &mut io::sink());
+            peer.outstay();
         };
         let error = against(script, |store| store.unwrap_err());
         assert!(matches!(error, DaemonError::Version { .. }), "{major}.{minor}: {error:?}");
