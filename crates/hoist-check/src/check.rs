@@ -126,12 +126,14 @@ fn check_container(judge: &mut Judge<'_>, facts: &ElfFacts, size_bytes: u64) {
         SectionTable::Absent => {
             judge.report(&FILE_NO_SECTIONS, "there are no section headers", "");
         }
-        SectionTable::Damaged(damage) => judge.report_as(
-            Severity::Warning,
-            &FILE_MALFORMED,
-            format_args!("the section headers are damaged: {damage}"),
-            "link it again; the loader ignores them, but debuggers and strip do not",
-        ),
+        SectionTable::Damaged(damage) => {
+            judge.report_as(
+                Severity::Warning,
+                &FILE_MALFORMED,
+                format_args!("the section headers are damaged: {damage}"),
+                "link it again; the loader ignores them, but debuggers and strip do not",
+            );
+        }
     }
     let trailing = size_bytes.saturating_sub(facts.used_bytes);
     if trailing > 0 {

@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
+use hoist_elf::header::Header;
 use hoist_elf::{Class, DottedVersion, Endian, Machine};
+use hoist_schema::manifest::IsaLevel;
 
 /// The machines that must be able to load the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,15 +55,45 @@ impl Target {
     }
 }
 
+/// A symbol that a library must export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// Its exact name.
+    pub name: String,
+    /// What it must be.
+    pub kind: PromisedKind,
+    /// The version it must be defined with; any, or none, will do when absent.
+    pub version: Option<String>,
+}
+
+/// What a promised symbol must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromisedKind {
+    /// Something to call.
+    Function,
+    /// A variable.
+    Data,
+}
+
+impl Promise {
+    /// A function of any version.
+    #[must_use]
+    pub fn function(name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: PromisedKind::Function, version: None }
+    }
+}
+
 /// What is asked of one library. Start from [`Contract::new`] and set what is promised.
 #[derive(Debug, Clone)]
 pub struct Contract {
     /// The machines that must be able to load it.
     pub target: Target,
-    /// Functions it must export.
-    pub exports: Vec<String>,
+    /// Symbols it must export.
+    pub exports: Vec<Promise>,
     /// Where they are promised, for messages: a header's path or `hoist.toml`.
     pub promised_by: String,
+    /// What its C header declares, to hold its debug information against; absent without one.
+    pub header: Option<Header>,
     /// Whether every other export is an error.
     pub exports_exact: bool,
     /// The name it must call itself; not asked when absent.
@@ -70,6 +102,8 @@ pub struct Contract {
     pub glibc: Option<DottedVersion>,
     /// Oldest libstdc++ that must load it, as in `GLIBCXX_3.4.30`; not asked when absent.
     pub libstdcxx: Option<DottedVersion>,
+    /// The instructions that every target's processor has; not asked when absent.
+    pub isa: Option<IsaLevel>,
     /// Its size in bytes; not asked when absent.
     pub size_bytes: Option<RangeInclusive<u64>>,
     /// Folders of build machines: RUNPATH must not lead under them.
@@ -96,10 +130,12 @@ impl Contract {
             target,
             exports: Vec::new(),
             promised_by: "hoist.toml".to_owned(),
+            header: None,
             exports_exact: false,
             soname: None,
             glibc: None,
             libstdcxx: None,
+            isa: None,
             size_bytes: None,
             forbidden_paths: owned(&[
                 "/home",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hoist_elf::{Binding, ElfFacts};
 
 use crate::closure::{Closure, Missing, follow};
-use crate::report::Judge;
+use crate::report::{About, Judge};
 use crate::rule::{
     DYN_NEEDED_MISSING, DYN_NEEDED_PATH, DYN_RPATH_DEPRECATED, DYN_RUNPATH_LEAK,
     DYN_RUNPATH_RELATIVE, DYN_UNDEFINED,
@@ -14,11 +14,13 @@ use crate::siblings::{Siblings, normalize};
 
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, path: &str, siblings: &dyn Siblings) {
     for name in facts.dynamic.needed.iter().filter(|name| name.contains('/')) {
-        judge.report(
-            &DYN_NEEDED_PATH,
-            format_args!("`{name}` is needed by its path, so RUNPATH is not searched for it"),
-            "give that library a SONAME (`-Wl,-soname,NAME`) and link against it again",
-        );
+        judge
+            .report(
+                &DYN_NEEDED_PATH,
+                format_args!("`{name}` is needed by its path, so RUNPATH is not searched for it"),
+                "give that library a SONAME (`-Wl,-soname,NAME`) and link against it again",
+            )
+            .object(name);
     }
     for (tag, text) in [("RUNPATH", &facts.dynamic.runpath), ("RPATH", &facts.dynamic.rpath)] {
         if let Some(text) = text.as_ref().filter(|text| !text.is_empty()) {
@@ -107,7 +109,7 @@ fn report_missing(judge: &mut Judge<'_>, missing: &Missing) {
     } else {
         "put it into the artifact and link with `-Wl,-rpath,'$ORIGIN'`, or link it statically"
     };
-    judge.report(&DYN_NEEDED_MISSING, message, fix);
+    judge.report(&DYN_NEEDED_MISSING, message, fix).object(name);
 }
 
 /// Reports strong symbols that nothing provides.
@@ -118,7 +120,7 @@ fn report_missing(judge: &mut Judge<'_>, missing: &Missing) {
 fn check_undefined(judge: &mut Judge<'_>, facts: &ElfFacts, closure: &Closure) {
     let own: BTreeSet<&str> = facts.exports().map(|symbol| &*symbol.name).collect();
     let contract = judge.contract;
-    let undefined: Vec<String> = facts
+    let undefined: Vec<About> = facts
         .symbols
         .iter()
         .filter(|symbol| {
@@ -126,7 +128,7 @@ fn check_undefined(judge: &mut Judge<'_>, facts: &ElfFacts, closure: &Closure) {
             let is_of_host =
                 contract.host_symbols.iter().any(|start| name.starts_with(start.as_str()));
             // A promised one has a finding of its own.
-            let is_promised = contract.exports.iter().any(|promised| promised == name);
+            let is_promised = contract.exports.iter().any(|promised| promised.name == name);
             !symbol.is_defined()
                 && symbol.binding == Binding::Global
                 && symbol.version.is_none()
@@ -135,7 +137,11 @@ fn check_undefined(judge: &mut Judge<'_>, facts: &ElfFacts, closure: &Closure) {
                 && !is_of_host
                 && !is_promised
         })
-        .map(|symbol| format!("`{}` is wanted, but nothing that it needs provides it", symbol.name))
+        .map(|symbol| {
+            let name = &symbol.name;
+            let message = format!("`{name}` is wanted, but nothing that it needs provides it");
+            About::symbol(name, message)
+        })
         .collect();
     let fix = "link the library that defines it; `-Wl,-z,defs` makes the linker say so";
     judge.report_each(&DYN_UNDEFINED, &undefined, fix);

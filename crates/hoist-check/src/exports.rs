@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use hoist_elf::{ElfFacts, Place, Symbol, SymbolKind, find_local_symbol};
 use hoist_schema::Severity;
 
-use crate::report::{Judge, name_some};
+use crate::contract::Promise;
+use crate::report::{About, Judge, name_some};
 use crate::rule::{
     EXPORT_EXTRA, EXPORT_HIDDEN, EXPORT_IFUNC, EXPORT_KIND, EXPORT_MISSING, EXPORT_UNDEFINED,
 };
@@ -22,15 +23,17 @@ const LEAST_LIKENESS: f64 = 0.7;
 
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     let contract = judge.contract;
-    for name in &contract.exports {
-        check_promise(judge, facts, bytes, name);
+    for promise in &contract.exports {
+        check_promise(judge, facts, bytes, promise);
     }
     if contract.exports_exact {
-        let promised: BTreeSet<&str> = contract.exports.iter().map(String::as_str).collect();
-        let extra: Vec<String> = exported_names(facts)
+        let promised: BTreeSet<&str> =
+            contract.exports.iter().map(|promise| &*promise.name).collect();
+        let extra: Vec<About> = exported_names(facts)
             .filter(|name| !promised.contains(name) && !LINKER_SYMBOLS.contains(name))
             .map(|name| {
-                format!("`{name}` is exported, but not promised by {}", contract.promised_by)
+                let by = &contract.promised_by;
+                About::symbol(name, format!("`{name}` is exported, but not promised by {by}"))
             })
             .collect();
         let fix = "hide it: `static` or `-fvisibility=hidden` in C and C++, no `no_mangle` in Rust, \
@@ -45,7 +48,8 @@ fn exported_names(facts: &ElfFacts) -> impl Iterator<Item = &str> {
     facts.exports().map(|symbol| &*symbol.name).filter(move |name| seen.insert(*name))
 }
 
-fn check_promise(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8], name: &str) {
+fn check_promise(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8], promise: &Promise) {
+    let name = &*promise.name;
     let promised_by = &judge.contract.promised_by;
     if let Some(symbol) = facts.exports().find(|symbol| &*symbol.name == name) {
         check_kind(judge, symbol);
@@ -62,7 +66,7 @@ fn check_promise(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8], name: &s
             ),
             "give it default visibility: no `static`, `__attribute__((visibility(\"default\")))` \
              where `-fvisibility=hidden` is set, and a place in the version script if there is one",
-        );
+        ).symbol(name);
     } else if is_wanted {
         judge.report(
             &EXPORT_UNDEFINED,
@@ -71,7 +75,7 @@ fn check_promise(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8], name: &s
                  not define it"
             ),
             "compile and link the file that defines it; `-Wl,-z,defs` makes the linker say so",
-        );
+        ).symbol(name);
     } else {
         report_missing(judge, facts, name);
     }
@@ -104,7 +108,7 @@ fn report_missing(judge: &mut Judge<'_>, facts: &ElfFacts, name: &str) {
     let message = format!(
         "`{name}` is promised by {promised_by} but not exported; the library exports {exports}"
     );
-    judge.report(&EXPORT_MISSING, message, fix);
+    judge.report(&EXPORT_MISSING, message, fix).symbol(name);
 }
 
 /// How alike two names are, from 0 to 1.
@@ -129,15 +133,19 @@ fn check_kind(judge: &mut Judge<'_>, symbol: &Symbol) {
         (SymbolKind::Function, Place::Code) => return,
         (SymbolKind::IndirectFunction, Place::Code) => {
             let message = format!("`{name}` is chosen by a resolver that runs during loading");
-            return judge.report(&EXPORT_IFUNC, message, "");
+            judge.report(&EXPORT_IFUNC, message, "").symbol(name);
+            return;
         }
         (SymbolKind::NoType, Place::Code) => {
-            return judge.report_as(
-                Severity::Warning,
-                &EXPORT_KIND,
-                format_args!("`{name}` lies in the code, but is not marked as a function"),
-                format_args!("add `.type {name}, @function` to the assembly"),
-            );
+            judge
+                .report_as(
+                    Severity::Warning,
+                    &EXPORT_KIND,
+                    format_args!("`{name}` lies in the code, but is not marked as a function"),
+                    format_args!("add `.type {name}, @function` to the assembly"),
+                )
+                .symbol(name);
+            return;
         }
         (SymbolKind::ThreadLocal, _) => "a thread-local variable",
         (_, Place::Absolute) => "a number, not an address",
@@ -145,9 +153,11 @@ fn check_kind(judge: &mut Judge<'_>, symbol: &Symbol) {
         (_, Place::Data) => "outside the code",
         _ => "outside every segment",
     };
-    judge.report(
-        &EXPORT_KIND,
-        format_args!("`{name}` is promised as a function by {promised_by}, but is {what}"),
-        "export the function under this name, and data under another",
-    );
+    judge
+        .report(
+            &EXPORT_KIND,
+            format_args!("`{name}` is promised as a function by {promised_by}, but is {what}"),
+            "export the function under this name, and data under another",
+        )
+        .symbol(name);
 }

@@ -18,17 +18,21 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts) {
     let note = "add `.section .note.GNU-stack,\"\",@progbits` to every assembly file, or link with \
                 `-Wl,-z,noexecstack`";
     match facts.segment(SegmentKind::GnuStack) {
-        Some(stack) if stack.is_executable() => judge.report(
-            &HARDEN_EXECSTACK,
-            "it asks for an executable stack; glibc 2.41 and later refuse to load it",
-            note,
-        ),
-        None if EXECUTABLE_BY_DEFAULT.contains(&facts.identity.machine) => judge.report(
+        Some(stack) if stack.is_executable() => {
+            judge.report(
+                &HARDEN_EXECSTACK,
+                "it asks for an executable stack; glibc 2.41 and later refuse to load it",
+                note,
+            );
+        }
+        None if EXECUTABLE_BY_DEFAULT.contains(&facts.identity.machine) => {
+            judge.report(
             &HARDEN_GNU_STACK_MISSING,
             "it has no PT_GNU_STACK, which means an executable stack; glibc 2.41 and later refuse \
              to load it",
             note,
-        ),
+        );
+        }
         _ => {}
     }
     if facts.dynamic.has_text_relocations() {

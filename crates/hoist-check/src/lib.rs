@@ -27,7 +27,7 @@ mod tree;
 mod versions;
 
 pub use check::{Candidate, check_library};
-pub use contract::{Contract, Target};
+pub use contract::{Contract, Promise, PromisedKind, Target};
 pub use report::Report;
 pub use rule::{Rule, explain, nearest_rule, rules};
 pub use siblings::{NoSiblings, Siblings};

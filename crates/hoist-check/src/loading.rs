@@ -3,7 +3,7 @@
 use hoist_elf::{ElfFacts, SegmentKind};
 use hoist_schema::Severity;
 
-use crate::report::Judge;
+use crate::report::{About, Judge};
 use crate::rule::{DYN_INTERPOSE, DYN_SONAME, DYN_TLS_STATIC, LOAD_CONSTRUCTOR};
 
 /// Bytes of static thread-local storage that glibc keeps for all libraries that are loaded later,
@@ -51,11 +51,14 @@ const INTERPOSED: &[&str] = &[
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts) {
     check_soname(judge, facts);
     check_static_tls(judge, facts);
-    let interposed: Vec<String> = facts
+    let interposed: Vec<About> = facts
         .exports()
         .filter(|symbol| INTERPOSED.contains(&&*symbol.name))
         .map(|symbol| {
-            format!("`{}` is exported and may take the system's place for the process", symbol.name)
+            let name = &symbol.name;
+            let message =
+                format!("`{name}` is exported and may take the system's place for the process");
+            About::symbol(name, message)
         })
         .collect();
     let fix = "hide it (`static`, `-fvisibility=hidden` or a version script) or call it otherwise";
@@ -72,11 +75,10 @@ fn check_soname(judge: &mut Judge<'_>, facts: &ElfFacts) {
     let fix = format!("link with `-Wl,-soname,{wanted}`");
     match &facts.dynamic.soname {
         Some(soname) if soname == wanted => {}
-        Some(soname) => judge.report(
-            &DYN_SONAME,
-            format_args!("`{soname}` is its SONAME, asked is `{wanted}`"),
-            fix,
-        ),
+        Some(soname) => {
+            let message = format!("`{soname}` is its SONAME, asked is `{wanted}`");
+            judge.report(&DYN_SONAME, message, fix);
+        }
         None => {
             judge.report(&DYN_SONAME, format_args!("it has no SONAME, asked is `{wanted}`"), fix);
         }

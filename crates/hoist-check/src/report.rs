@@ -39,7 +39,38 @@ pub(crate) struct Judge<'a> {
 }
 
 /// Most findings of one rule about one file; the rest are counted in one more.
-const MOST_ALIKE: usize = 10;
+const MOST_ALIKE: usize = 1000;
+
+/// A finding that was just added, to say what it is about.
+pub(crate) struct Reported<'a>(&'a mut Finding);
+
+impl Reported<'_> {
+    /// It is about this symbol.
+    pub(crate) fn symbol(self, name: &str) -> Self {
+        self.0.symbol = Some(name.to_owned());
+        self
+    }
+
+    /// It is about this other library, type or version.
+    pub(crate) fn object(self, name: &str) -> Self {
+        self.0.object = Some(name.to_owned());
+        self
+    }
+}
+
+/// One of several findings of a rule, see [`Judge::report_each`].
+pub(crate) struct About {
+    /// The symbol it is about.
+    pub(crate) symbol: Option<String>,
+    /// What was found.
+    pub(crate) message: String,
+}
+
+impl About {
+    pub(crate) fn symbol(name: &str, message: String) -> Self {
+        Self { symbol: Some(name.to_owned()), message }
+    }
+}
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(file: &'a str, contract: &'a Contract) -> Self {
@@ -47,8 +78,13 @@ impl<'a> Judge<'a> {
     }
 
     /// Adds a finding of the rule's usual severity.
-    pub(crate) fn report(&mut self, rule: &Rule, message: impl Display, fix: impl Display) {
-        self.report_as(rule.severity, rule, message, fix);
+    pub(crate) fn report(
+        &mut self,
+        rule: &Rule,
+        message: impl Display,
+        fix: impl Display,
+    ) -> Reported<'_> {
+        self.report_as(rule.severity, rule, message, fix)
     }
 
     pub(crate) fn report_as(
@@ -57,22 +93,24 @@ impl<'a> Judge<'a> {
         rule: &Rule,
         message: impl Display,
         fix: impl Display,
-    ) {
-        self.findings.push(Finding {
+    ) -> Reported<'_> {
+        Reported(self.findings.push_mut(Finding {
             rule: rule.id.to_owned(),
             severity,
             file: self.file.to_owned(),
+            symbol: None,
+            object: None,
             message: message.to_string(),
             fix: fix.to_string(),
-        });
+        }))
     }
 
-    /// Adds a finding for each message, all of one rule, up to [`MOST_ALIKE`].
-    pub(crate) fn report_each(&mut self, rule: &Rule, messages: &[String], fix: &str) {
-        for message in messages.iter().take(MOST_ALIKE) {
-            self.report(rule, message, fix);
+    /// Adds a finding for each of `found`, all of one rule, up to [`MOST_ALIKE`].
+    pub(crate) fn report_each(&mut self, rule: &Rule, found: &[About], fix: &str) {
+        for About { symbol, message } in found.iter().take(MOST_ALIKE) {
+            self.report(rule, message, fix).0.symbol.clone_from(symbol);
         }
-        let rest = messages.len().saturating_sub(MOST_ALIKE);
+        let rest = found.len().saturating_sub(MOST_ALIKE);
         if rest > 0 {
             self.report(rule, format_args!("and {rest} more like these"), fix);
         }

@@ -130,6 +130,8 @@ pub fn check_links(root: &Path) -> Result<Vec<Finding>, TreeError> {
                 rule: FILE_LINK_ESCAPES.id.to_owned(),
                 severity: FILE_LINK_ESCAPES.severity,
                 file: relative.to_string_lossy().into_owned(),
+                symbol: None,
+                object: None,
                 message: escape(entry.path()),
                 fix: INSTEAD_OF_ESCAPE.to_owned(),
             });

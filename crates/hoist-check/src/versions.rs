@@ -2,7 +2,7 @@
 
 use hoist_elf::{DottedVersion, ElfFacts, VersionNeed};
 
-use crate::report::Judge;
+use crate::report::{About, Judge};
 use crate::rule::{DYN_GLIBC_FLOOR, DYN_LIBSTDCXX_FLOOR, DYN_PRIVATE_SYMBOL, Rule};
 
 /// A version that is no number, and the release of glibc that first had it: the linker's
@@ -15,10 +15,13 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts) {
     let needs: Vec<&VersionNeed> =
         facts.version_needs.iter().filter(|need| !need.is_weak).collect();
     let private = needs.iter().filter(|need| &*need.version == "GLIBC_PRIVATE");
-    let private: Vec<String> = private
+    let private: Vec<About> = private
         .flat_map(|need| described(need))
-        .map(|(name, need)| {
-            format!("{name} is private to {}: any release may change or drop it", need.library)
+        .map(|(symbol, name, need)| {
+            let library = &need.library;
+            let message =
+                format!("{name} is private to {library}: any release may change or drop it");
+            About { symbol, message }
         })
         .collect();
     judge.report_each(
@@ -57,23 +60,27 @@ fn check_floor(
         |need: &&&VersionNeed| release(&need.version).is_some_and(|release| release > *floor);
     let mut newer: Vec<&VersionNeed> = needs.iter().filter(is_newer).copied().collect();
     newer.sort_by_key(|need| std::cmp::Reverse(release(&need.version)));
-    let messages: Vec<String> = newer
+    let found: Vec<About> = newer
         .into_iter()
         .flat_map(described)
-        .map(|(name, need)| {
-            format!(
+        .map(|(symbol, name, need)| {
+            let message = format!(
                 "{name} needs {} of {}, newer than the oldest target's {floor}",
                 need.version, need.library
-            )
+            );
+            About { symbol, message }
         })
         .collect();
-    judge.report_each(rule, &messages, fix);
+    judge.report_each(rule, &found, fix);
 }
 
-/// Each symbol in backquotes that wants a version; where none does, the version itself.
-fn described(need: &VersionNeed) -> Vec<(String, &VersionNeed)> {
+/// Each symbol that wants a version, and its name in backquotes; where none does, the version's.
+fn described(need: &VersionNeed) -> Vec<(Option<String>, String, &VersionNeed)> {
     if need.symbols.is_empty() {
-        return vec![(format!("`{}`", need.version), need)];
+        return vec![(None, format!("`{}`", need.version), need)];
     }
-    need.symbols.iter().map(|symbol| (format!("`{symbol}`"), need)).collect()
+    let named = |symbol: &std::sync::Arc<str>| {
+        (Some(symbol.as_ref().to_owned()), format!("`{symbol}`"), need)
+    };
+    need.symbols.iter().map(named).collect()
 }

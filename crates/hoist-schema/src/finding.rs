@@ -23,6 +23,14 @@ pub struct Finding {
     pub severity: Severity,
     /// The file it is about, as the user named it or relative to the artifact.
     pub file: String,
+    /// The symbol it is about, as the file spells it and without its version; absent when it is
+    /// about none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
+    /// The other library it is about, as in `DT_NEEDED`, or the type or the version; absent when
+    /// it is about none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// One line: what was found, where, and what was wanted.
     pub message: String,
     /// What the reader can do about it, one line; empty when there is nothing to do.

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
-use hoist_check::{Checked, Contract, Target, TreeError, check_links, check_tree};
+use hoist_check::{Checked, Contract, Promise, Target, TreeError, check_links, check_tree};
 use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile};
 use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
@@ -32,14 +32,12 @@ impl Findings {
         &mut self,
         path: &str,
         report: &hoist_check::Report,
-        promised: &[String],
+        promised: &[Promise],
         size_bytes: u64,
     ) {
-        let exported = |name: &&String| {
-            report
-                .facts
-                .as_ref()
-                .is_some_and(|facts| facts.exports().any(|symbol| *symbol.name == ***name))
+        let exported = |promise: &&Promise| {
+            let facts = report.facts.as_ref();
+            facts.is_some_and(|facts| facts.exports().any(|symbol| *symbol.name == *promise.name))
         };
         self.libraries.push(CheckedLibrary {
             path: path.to_owned(),
@@ -127,7 +125,7 @@ pub(crate) fn check_artifact(
 
 /// Checks a folder: an artifact by the ABI file packed in it, and every other library as one
 /// without promises. Each must export `exports` as well.
-pub(crate) fn check_folder(folder: &Path, exports: &[String]) -> Result<Findings, CliError> {
+pub(crate) fn check_folder(folder: &Path, exports: &[Promise]) -> Result<Findings, CliError> {
     let others = Contract {
         exports: exports.to_owned(),
         promised_by: "--export".to_owned(),
@@ -139,8 +137,8 @@ pub(crate) fn check_folder(folder: &Path, exports: &[String]) -> Result<Findings
     let target = Target::of_system(&abi.system).unwrap_or(Target::HOST);
     let mut contracts = promised_contracts(&abi, target, ABI_PATH);
     for contract in contracts.values_mut() {
-        let asked = exports.iter().filter(|name| !contract.exports.contains(name));
-        let asked: Vec<String> = asked.cloned().collect();
+        let asked = exports.iter().filter(|asked| !contract.exports.contains(asked));
+        let asked: Vec<Promise> = asked.cloned().collect();
         if !asked.is_empty() {
             contract.promised_by.push_str(" or --export");
         }
@@ -256,7 +254,11 @@ fn promised_contracts(
     promised_by: &str,
 ) -> BTreeMap<String, Contract> {
     let contract = |library: &hoist_schema::abi::AbiLibrary| Contract {
-        exports: library.functions.iter().map(|function| function.name.clone()).collect(),
+        exports: library
+            .functions
+            .iter()
+            .map(|function| Promise::function(&function.name))
+            .collect(),
         promised_by: promised_by.to_owned(),
         ..Contract::new(target)
     };

@@ -15,7 +15,7 @@ mod versions;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use hoist_check::{Candidate, Contract, Report, Target, check_library};
+use hoist_check::{Candidate, Contract, Promise, Report, Target, check_library};
 use hoist_elf::testing::Library;
 
 /// Where the checked library lies in its artifact.
@@ -24,7 +24,7 @@ const PATH: &str = "lib/libcase.so";
 /// A contract that promises `add`, as every test library exports it.
 fn contract() -> Contract {
     Contract {
-        exports: vec!["add".to_owned()],
+        exports: vec![Promise::function("add")],
         promised_by: "include/case.h".to_owned(),
         ..Contract::new(Target::X86_64_LINUX)
     }

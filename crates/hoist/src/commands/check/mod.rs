@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hoist_check::{Contract, Target, check_file};
+use hoist_check::{Contract, Promise, Target, check_file};
 use hoist_nix::StorePath;
 use hoist_schema::record::CheckRecord;
 use hoist_schema::{Exit, Severity};
@@ -41,24 +41,25 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
+    let exports: Vec<Promise> = args.export.iter().map(Promise::function).collect();
     let mut findings = Findings::default();
     for path in &args.paths {
         let there = in_store(path, settings).unwrap_or_else(|| path.clone());
         if there.is_dir() {
             let progress = out.progress(format!("checking {}", there.display()));
-            let found = check_folder(&there, &args.export)?;
+            let found = check_folder(&there, &exports)?;
             drop(progress);
             findings.libraries.extend(found.libraries);
             findings.findings.extend(found.findings);
         } else {
             let contract = Contract {
-                exports: args.export.clone(),
+                exports: exports.clone(),
                 promised_by: "--export".to_owned(),
                 ..Contract::new(Target::HOST)
             };
             let report = check_file(&there, &contract)?;
             let size = fs::metadata(&there).map_or(0, |metadata| metadata.len());
-            findings.add(&path.display().to_string(), &report, &args.export, size);
+            findings.add(&path.display().to_string(), &report, &exports, size);
         }
     }
     let least = if args.all { Severity::Info } else { Severity::Warning };
