@@ -10,7 +10,7 @@ use crate::rule::{
     FILE_TRAILING_DATA, FILE_TRUNCATED,
 };
 use crate::siblings::Siblings;
-use crate::{dependencies, exports, hardening, leaks, loading, target, versions};
+use crate::{dependencies, exports, hardening, leaks, loading, signatures, target, versions};
 
 /// A library to check.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,7 @@ pub fn check_library(
     check_container(&mut judge, &facts, candidate.size_bytes);
     target::check_pages(&mut judge, &facts);
     exports::check(&mut judge, &facts, candidate.bytes);
+    signatures::check(&mut judge, &facts, candidate.bytes);
     dependencies::check(&mut judge, &facts, candidate.path, siblings);
     versions::check(&mut judge, &facts);
     loading::check(&mut judge, &facts);

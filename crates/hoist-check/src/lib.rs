@@ -3,6 +3,7 @@
 //!
 //! - [`check_library`] judges one library by a [`Contract`]; it reads nothing but the bytes it is
 //!   given and, through [`Siblings`], the files beside them.
+//! - [`check_against`] compares a library with the build that its callers were compiled for.
 //! - [`check_file`] and [`check_tree`] do the same for a file and for an unpacked artifact on disk,
 //!   [`check_links`] asks that it leads nowhere else.
 //! - [`explain`] gives the page of a rule.
@@ -10,6 +11,7 @@
 //! A finding is an answer; an error means that the check could not look. A message about a symbol
 //! or a needed library starts with its name in backquotes.
 
+mod abi;
 mod check;
 mod closure;
 mod contract;
@@ -22,13 +24,17 @@ mod loading;
 mod report;
 mod rule;
 mod siblings;
+mod signatures;
 mod target;
 mod tree;
 mod versions;
 
+pub use abi::{CompareError, Comparison, check_against};
 pub use check::{Candidate, check_library};
 pub use contract::{Contract, Promise, PromisedKind, Target};
 pub use report::Report;
 pub use rule::{Rule, explain, nearest_rule, rules};
 pub use siblings::{NoSiblings, Siblings};
-pub use tree::{Checked, TreeError, check_file, check_links, check_tree};
+pub use tree::{
+    Checked, TreeError, check_file, check_file_against, check_links, check_tree, library_paths,
+};

@@ -10,6 +10,7 @@ use hoist_elf::extent_bytes;
 use hoist_schema::Finding;
 use walkdir::{DirEntry, WalkDir};
 
+use crate::abi::{CompareError, Comparison, check_against};
 use crate::check::{Candidate, check_library};
 use crate::contract::Contract;
 use crate::links::leads_out;
@@ -83,19 +84,8 @@ pub fn check_tree(
     others: &Contract,
 ) -> Result<Vec<Checked>, TreeError> {
     let siblings = Folder { root: root.to_owned() };
-    let mut paths: BTreeSet<String> = contracts.keys().cloned().collect();
-    for entry in entries(root) {
-        let entry = entry?;
-        let is_link_to_file = entry.path_is_symlink() && entry.path().is_file();
-        // A link is another name of a file that is checked itself; one to nowhere is a finding.
-        if is_library_name(&entry.file_name().to_string_lossy())
-            && !is_link_to_file
-            && !entry.file_type().is_dir()
-            && let Ok(relative) = entry.path().strip_prefix(root)
-        {
-            paths.insert(relative.to_string_lossy().into_owned());
-        }
-    }
+    let mut paths = library_paths(root)?;
+    paths.extend(contracts.keys().cloned());
     let check = |path: String| {
         let promised = contracts.get(&path);
         let contract = promised.unwrap_or(others);
@@ -109,6 +99,55 @@ pub fn check_tree(
         Ok(Checked { path, report })
     };
     paths.into_iter().map(check).collect()
+}
+
+/// The shared libraries of an unpacked artifact, by path relative to `root`: files named `*.so` or
+/// `*.so.*`. Links to files are left out.
+///
+/// # Errors
+///
+/// When the folder cannot be read, or has too many entries.
+pub fn library_paths(root: &Path) -> Result<BTreeSet<String>, TreeError> {
+    let mut paths = BTreeSet::new();
+    for entry in entries(root) {
+        let entry = entry?;
+        let is_link_to_file = entry.path_is_symlink() && entry.path().is_file();
+        // A link is another name of a file that is checked itself; one to nowhere is a finding.
+        if is_library_name(&entry.file_name().to_string_lossy())
+            && !is_link_to_file
+            && !entry.file_type().is_dir()
+            && let Ok(relative) = entry.path().strip_prefix(root)
+        {
+            paths.insert(relative.to_string_lossy().into_owned());
+        }
+    }
+    Ok(paths)
+}
+
+/// Compares the file `new`, which findings call `file`, with the file `old`; see
+/// [`check_against`](crate::check_against).
+///
+/// # Errors
+///
+/// As `check_against`, and when a file cannot be read.
+pub fn check_file_against(
+    new: &Path,
+    file: &str,
+    old: &Path,
+    contract: &Contract,
+) -> Result<Comparison, CompareError> {
+    let read = |path: &Path| {
+        let metadata = fs::metadata(path)
+            .map_err(|source| TreeError::Read { path: path.to_owned(), source })?;
+        if !metadata.is_file() {
+            let source = io::Error::other("it is not a file");
+            return Err(TreeError::Read { path: path.to_owned(), source });
+        }
+        Ok((read_used(path, metadata.len())?, metadata.len()))
+    };
+    let ((new, new_size), (old, old_size)) = (read(new)?, read(old)?);
+    let candidate = |bytes, size_bytes| Candidate { file, path: file, bytes, size_bytes };
+    check_against(&candidate(&new, new_size), &candidate(&old, old_size), contract)
 }
 
 /// Finds every symlink of an unpacked artifact that is absolute or leads out of it: on another

@@ -116,9 +116,7 @@ pub(crate) fn read_sections(image: &Image<'_>) -> Result<Vec<Section>, ElfError>
 
 /// All section headers with their names; those without a name, or with one outside the table of
 /// names, are left out.
-pub(crate) fn named_sections<'a>(
-    image: &Image<'a>,
-) -> Result<Vec<(&'a [u8], Section)>, ElfError> {
+pub(crate) fn named_sections<'a>(image: &Image<'a>) -> Result<Vec<(&'a [u8], Section)>, ElfError> {
     let Some(header) = Header::read(image)? else { return Ok(Vec::new()) };
     let sections = read_sections(image)?;
     let table = usize::try_from(header.names).ok().and_then(|index| sections.get(index));

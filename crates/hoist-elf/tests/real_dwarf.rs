@@ -127,7 +127,7 @@ fn information_that_is_elsewhere_is_told_so() {
     let Some(gcc) = tool("gcc", "gcc") else { return };
     let Some(objcopy) = tool("objcopy", "binutils") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let split = build(&gcc, folder.path(), &source(), &["-gsplit-dwarf"]);
+    let split = build(&gcc, folder.path(), &source(), &["-g", "-gsplit-dwarf"]);
     let info = read(&split).unwrap();
     assert!(info.is_split);
     let facts = ElfFacts::read(&split).unwrap();

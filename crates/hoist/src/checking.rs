@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use hoist_check::{Checked, Contract, Promise, Target, TreeError, check_links, check_tree};
+use hoist_elf::header::Header;
 use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile};
 use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
@@ -149,6 +150,13 @@ pub(crate) fn check_folder(folder: &Path, exports: &[Promise]) -> Result<Finding
     Ok(findings)
 }
 
+/// What the ABI file packed in a folder asks of each library; nothing without one.
+pub(crate) fn folder_contracts(folder: &Path) -> Result<BTreeMap<String, Contract>, CliError> {
+    let Some(abi) = packed_abi(folder)? else { return Ok(BTreeMap::new()) };
+    let target = Target::of_system(&abi.system).unwrap_or(Target::HOST);
+    Ok(promised_contracts(&abi, target, ABI_PATH))
+}
+
 /// The ABI file of the artifact at `folder`; `None` for a folder without one.
 fn packed_abi(folder: &Path) -> Result<Option<AbiFile>, CliError> {
     let file = folder.join(ABI_PATH);
@@ -260,6 +268,9 @@ fn promised_contracts(
             .map(|function| Promise::function(&function.name))
             .collect(),
         promised_by: promised_by.to_owned(),
+        header: library.functions.iter().any(|function| function.signature.is_some()).then(|| {
+            Header { functions: library.functions.clone(), structs: library.structs.clone() }
+        }),
         ..Contract::new(target)
     };
     abi.libraries.iter().map(|library| (library.path.clone(), contract(library))).collect()

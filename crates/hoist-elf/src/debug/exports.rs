@@ -243,8 +243,9 @@ impl<'a> Walk<'_, 'a, '_> {
             }
             return Ok(());
         }
-        let text =
-            linkage_name.or(name.filter(|_| is_external)).and_then(|name| self.units.text(at.unit, name));
+        let text = linkage_name
+            .or(name.filter(|_| is_external))
+            .and_then(|name| self.units.text(at.unit, name));
         let named = text.and_then(|text| self.wanted.by_name.get(text)).cloned();
         for export in named.unwrap_or_default() {
             self.note(export, Match::Name, at);
@@ -305,11 +306,7 @@ impl<'a> Walk<'_, 'a, '_> {
 pub(super) const MOST_COMPLETIONS: usize = 8;
 
 /// The entry that `entry` is an instance or the definition of.
-pub(super) fn completed_by(
-    units: &Units<'_>,
-    unit: usize,
-    entry: &Entry<'_>,
-) -> Option<EntryAt> {
+pub(super) fn completed_by(units: &Units<'_>, unit: usize, entry: &Entry<'_>) -> Option<EntryAt> {
     [constants::DW_AT_abstract_origin, constants::DW_AT_specification]
         .into_iter()
         .find_map(|name| units.target(unit, &entry.attr_value(name)?))

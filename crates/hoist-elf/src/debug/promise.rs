@@ -19,6 +19,13 @@ pub struct HeaderTypes {
     pub functions: BTreeMap<String, Signature>,
 }
 
+impl Default for HeaderTypes {
+    /// A header without functions.
+    fn default() -> Self {
+        Self { types: Types::new(8), functions: BTreeMap::new() }
+    }
+}
+
 impl HeaderTypes {
     /// Converts a header, whose types are those of 64-bit Linux.
     #[must_use]

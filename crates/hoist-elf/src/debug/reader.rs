@@ -64,7 +64,8 @@ impl<'r, 'a> Reader<'r, 'a> {
                     Type::Unknown
                 }
             };
-            if let Some(place) = usize::try_from(id.0).ok().and_then(|id| self.types.all.get_mut(id))
+            if let Some(place) =
+                usize::try_from(id.0).ok().and_then(|id| self.types.all.get_mut(id))
             {
                 *place = kind;
             }
@@ -167,9 +168,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             constants::DW_TAG_ptr_to_member_type => {
                 Type::MemberPointer { to: self.type_of(unit, &entry) }
             }
-            constants::DW_TAG_const_type => {
-                qualified(Qualifier::Const)(self.type_of(unit, &entry))
-            }
+            constants::DW_TAG_const_type => qualified(Qualifier::Const)(self.type_of(unit, &entry)),
             constants::DW_TAG_volatile_type => {
                 qualified(Qualifier::Volatile)(self.type_of(unit, &entry))
             }
@@ -194,22 +193,16 @@ impl<'r, 'a> Reader<'r, 'a> {
                 let result = self.type_of(unit, &entry);
                 Type::Function(Signature { result, ..self.parameters(at)? })
             }
-            constants::DW_TAG_unspecified_type => {
-                match self.units.name(unit, &entry)?.as_deref() {
-                    Some("void") => Type::Void,
-                    Some("decltype(nullptr)" | "std::nullptr_t" | "nullptr_t") => Type::Nullptr,
-                    _ => Type::Unknown,
-                }
-            }
+            constants::DW_TAG_unspecified_type => match self.units.name(unit, &entry)?.as_deref() {
+                Some("void") => Type::Void,
+                Some("decltype(nullptr)" | "std::nullptr_t" | "nullptr_t") => Type::Nullptr,
+                _ => Type::Unknown,
+            },
             _ => Type::Unknown,
         })
     }
 
-    fn scoped_name(
-        &self,
-        at: EntryAt,
-        entry: &Entry<'a>,
-    ) -> Result<Option<String>, DebugError> {
+    fn scoped_name(&self, at: EntryAt, entry: &Entry<'a>) -> Result<Option<String>, DebugError> {
         let name = self.units.name(at.unit, entry)?;
         Ok(name.map(|name| self.index.scope_of(at) + &name))
     }
@@ -265,8 +258,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             variants: Vec::new(),
         };
         let units = self.units;
-        let is_field_of_variant =
-            |depth, tag| depth == 3 && tag == constants::DW_TAG_member;
+        let is_field_of_variant = |depth, tag| depth == 3 && tag == constants::DW_TAG_member;
         let mut is_in_variants = false;
         units.children(at, is_field_of_variant, |child| {
             if child.depth() == 1 {
@@ -367,12 +359,13 @@ impl<'r, 'a> Reader<'r, 'a> {
             at,
             |_, _| false,
             |child| {
-                let value = child.attr(constants::DW_AT_const_value).and_then(|attribute| {
-                    match attribute.value() {
+                let value =
+                    child.attr(constants::DW_AT_const_value).and_then(|attribute| match attribute
+                        .value()
+                    {
                         AttributeValue::Sdata(value) => Some(i128::from(value)),
                         value => value.udata_value().map(i128::from),
-                    }
-                });
+                    });
                 if child.tag() == constants::DW_TAG_enumerator
                     && let (Some(name), Some(value)) = (units.name(at.unit, child)?, value)
                 {
@@ -393,9 +386,8 @@ impl<'r, 'a> Reader<'r, 'a> {
                 if child.tag() == constants::DW_TAG_subrange_type {
                     let count = number(child, constants::DW_AT_count);
                     // An array of none ends before its first element.
-                    let by_bound = || {
-                        Some(number(child, constants::DW_AT_upper_bound)?.wrapping_add(1))
-                    };
+                    let by_bound =
+                        || Some(number(child, constants::DW_AT_upper_bound)?.wrapping_add(1));
                     lengths.push(count.or_else(by_bound));
                 }
                 Ok(())

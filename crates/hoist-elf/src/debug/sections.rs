@@ -93,9 +93,8 @@ impl<'a> DebugSections<'a> {
                 name == wanted.as_bytes()
                     || name.strip_prefix(b".z") == wanted.as_bytes().strip_prefix(b".")
             };
-            let found = named
-                .iter()
-                .find(|(name, section)| section.kind != SHT_NOBITS && is_wanted(name));
+            let found =
+                named.iter().find(|(name, section)| section.kind != SHT_NOBITS && is_wanted(name));
             if let Some((name, section)) = found {
                 sections.push((wanted, contents(&image, wanted, name, section)?));
             }
@@ -138,8 +137,7 @@ fn contents<'a>(
         return Ok(Cow::Borrowed(whole));
     }
     let method = stored.u32(0, section_name).map_err(|source| damaged(source.to_string()))?;
-    let size =
-        stored.field(4, 8, section_name).map_err(|source| damaged(source.to_string()))?;
+    let size = stored.field(4, 8, section_name).map_err(|source| damaged(source.to_string()))?;
     let header_bytes = if image.is_64() { 24 } else { 12 };
     let packed = whole.get(header_bytes..).unwrap_or_default();
     match method {

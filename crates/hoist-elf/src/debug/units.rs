@@ -165,7 +165,8 @@ impl<'a> Units<'a> {
     pub(super) fn entry(&self, at: EntryAt) -> Result<Entry<'a>, DebugError> {
         self.work(1)?;
         let error = |error| Self::entry_error(at.unit, error);
-        let unit = self.all.get(at.unit).ok_or_else(|| error(gimli::Error::OffsetOutOfBounds(0)))?;
+        let unit =
+            self.all.get(at.unit).ok_or_else(|| error(gimli::Error::OffsetOutOfBounds(0)))?;
         unit.entry(UnitOffset(at.offset)).map_err(error)
     }
 
@@ -178,9 +179,7 @@ impl<'a> Units<'a> {
                 let &(start, unit) = self.starts.get(after.checked_sub(1)?)?;
                 Some(EntryAt { unit, offset: offset.0 - start })
             }
-            AttributeValue::DebugTypesRef(signature) => {
-                self.signatures.get(&signature.0).copied()
-            }
+            AttributeValue::DebugTypesRef(signature) => self.signatures.get(&signature.0).copied(),
             _ => None,
         }
     }

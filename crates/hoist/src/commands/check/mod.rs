@@ -1,5 +1,7 @@
 //! `hoist check`: what the linker, the loader and an auditor will see.
 
+mod against;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,7 @@ use hoist_nix::StorePath;
 use hoist_schema::record::CheckRecord;
 use hoist_schema::{Exit, Severity};
 
+use self::against::Old;
 use crate::checking::{Findings, check_folder};
 use crate::error::CliError;
 use crate::output::{Output, count};
@@ -23,6 +26,7 @@ Examples:
   hoist check build/libx.so
   hoist check /nix/store/…-pattern-search-0.1.0
   hoist check --export pattern_search_ffi libx.so
+  hoist check build/libx.so --against pattern-search    can callers of the active generation use it?
   hoist check --all --json dist/ | jq .rule
   hoist check --report report.json dist/      all that was looked at and found, as one file")]
 pub(crate) struct CheckArgs {
@@ -32,6 +36,10 @@ pub(crate) struct CheckArgs {
     /// A function that every library must export; may be given again
     #[arg(long, value_name = "NAME")]
     export: Vec<String>,
+    /// Compare with the build that callers were compiled for: a file, folder, store path or
+    /// generation (NAME or NAME@N)
+    #[arg(long, value_name = "OLD")]
+    against: Option<String>,
     /// Show what is only worth knowing as well
     #[arg(long)]
     all: bool,
@@ -42,6 +50,7 @@ pub(crate) struct CheckArgs {
 
 pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
     let exports: Vec<Promise> = args.export.iter().map(Promise::function).collect();
+    let old = args.against.as_ref().map(|named| Old::find(named, settings)).transpose()?;
     let mut findings = Findings::default();
     for path in &args.paths {
         let there = in_store(path, settings).unwrap_or_else(|| path.clone());
@@ -60,6 +69,10 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
             let report = check_file(&there, &contract)?;
             let size = fs::metadata(&there).map_or(0, |metadata| metadata.len());
             findings.add(&path.display().to_string(), &report, &exports, size);
+        }
+        if let Some(old) = &old {
+            let name = path.display().to_string();
+            findings.findings.extend(old.compare(&there, &name, out)?);
         }
     }
     let least = if args.all { Severity::Info } else { Severity::Warning };
