@@ -105,17 +105,16 @@ fn compare<'f>(
     }
     for reached in reach.differences() {
         let difference = &reached.difference;
-        let last = reached.exports.len().saturating_sub(1);
         for (index, &export) in reached.exports.iter().enumerate() {
             let Some(symbol) = symbols.get(export) else { continue };
-            let mut message = format!(
+            let message = format!(
                 "`{}` uses `{}`, which {by} lays out otherwise than the library (header → \
-                 library): {}",
-                symbol.name, difference.spelled, difference.what
+                 library): {}{}",
+                symbol.name,
+                difference.spelled,
+                difference.what,
+                reached.and_others(index)
             );
-            if index == last && reached.others > 0 {
-                message += &format!("; so do {} other functions", reached.others);
-            }
             judge
                 .report_as(difference.severity, &EXPORT_SIGNATURE, message, fix)
                 .symbol(&symbol.name)

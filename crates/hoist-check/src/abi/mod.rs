@@ -293,14 +293,14 @@ impl Against<'_> {
                 Subject::Values => (&ABI_ENUM_CHANGED, "whose values are not the same"),
                 Subject::Signature => (&ABI_SIGNATURE_CHANGED, "which is called otherwise"),
             };
-            let last = reached.exports.len().saturating_sub(1);
             for (index, &export) in reached.exports.iter().enumerate() {
                 let Some((symbol, _)) = changes.kept.get(export) else { continue };
-                let mut what =
-                    format!("uses `{}`, {verb}: {}", difference.spelled, difference.what);
-                if index == last && reached.others > 0 {
-                    what += &format!("; so do {} other exports", reached.others);
-                }
+                let what = format!(
+                    "uses `{}`, {verb}: {}{}",
+                    difference.spelled,
+                    difference.what,
+                    reached.and_others(index)
+                );
                 let name = &difference.name;
                 self.report(difference.severity, rule, &symbol.name, name, &what);
             }

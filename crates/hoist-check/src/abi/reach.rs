@@ -38,6 +38,17 @@ pub(crate) struct Reached {
     pub(crate) others: usize,
 }
 
+impl Reached {
+    /// What to add to the message about the export at `index`: that there are others, at the last.
+    pub(crate) fn and_others(&self, index: usize) -> String {
+        if self.others > 0 && index + 1 == self.exports.len() {
+            format!("; so do {} other exports", self.others)
+        } else {
+            String::new()
+        }
+    }
+}
+
 impl<'t> Reach<'t> {
     /// - `is_opaque`: whether callers know only the name of a type.
     pub(crate) fn new(sides: Sides<'t>, is_opaque: &'t dyn Fn(&str) -> bool) -> Self {

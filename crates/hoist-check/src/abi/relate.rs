@@ -144,15 +144,16 @@ impl Sides<'_> {
             let ((left_id, left_kind), (right_id, right_kind)) =
                 (value(self.left, left), value(self.right, right));
             match (left_kind, right_kind) {
-                (Type::Unknown, _) | (_, Type::Unknown) | (Type::Void, Type::Void) => return None,
+                (Type::Unknown, _)
+                | (_, Type::Unknown)
+                | (Type::Void, Type::Void)
+                | (Type::Nullptr, Type::Nullptr | Type::Pointer { .. })
+                | (Type::Pointer { .. }, Type::Nullptr) => return None,
                 // `void *` is whatever both sides agree on.
                 (Type::Void, _) | (_, Type::Void) if place == Place::Behind => return None,
                 (Type::Pointer { to: next_left, .. }, Type::Pointer { to: next_right, .. }) => {
                     (left, right, place) = (*next_left, *next_right, Place::Behind);
-                    continue;
                 }
-                (Type::Nullptr, Type::Nullptr | Type::Pointer { .. })
-                | (Type::Pointer { .. }, Type::Nullptr) => return None,
                 (Type::Composite(_), Type::Composite(_))
                 | (Type::Function(_), Type::Function(_)) => {
                     pairs.push((left_id, right_id));
@@ -165,21 +166,16 @@ impl Sides<'_> {
                 (Type::Base(_) | Type::Enum(_), Type::Base(_) | Type::Enum(_)) => {
                     return self.relate_numbers(left, right, place);
                 }
-                (Type::Array { of: next_left, .. }, Type::Array { of: next_right, .. }) => {
-                    let sizes = (self.left.size_bytes(left_id), self.right.size_bytes(right_id));
-                    if place == Place::Itself
-                        && let (Some(before), Some(after)) = sizes
-                        && before != after
-                    {
+                (
+                    Type::Array { of: next_left, lengths: before },
+                    Type::Array { of: next_right, lengths: after },
+                ) => {
+                    if place == Place::Itself && has_other_length(before, after) {
                         return Some(Mismatch::error(self.both(left, right)));
                     }
                     (left, right) = (*next_left, *next_right);
-                    continue;
                 }
-                _ => {}
-            }
-            // An array behind a pointer is where its first element is.
-            match (left_kind, right_kind) {
+                // An array behind a pointer is where its first element is.
                 (Type::Array { of, .. }, _) if place == Place::Behind => left = *of,
                 (_, Type::Array { of, .. }) if place == Place::Behind => right = *of,
                 (Type::Composite(of), _) if let Some(only) = only_field(self.left, of) => {
@@ -321,6 +317,14 @@ fn only_field(types: &Types, composite: &Composite) -> Option<TypeId> {
         && composite.size_bytes.is_some()
         && types.size_bytes(only.kind) == composite.size_bytes;
     fills.then_some(only.kind)
+}
+
+/// Whether two arrays have another number of elements; open ones may have any.
+fn has_other_length(before: &[Option<u64>], after: &[Option<u64>]) -> bool {
+    let count = |lengths: &[Option<u64>]| {
+        lengths.iter().try_fold(1_u64, |count, length| count.checked_mul((*length)?))
+    };
+    count(before).is_some_and(|before| count(after).is_some_and(|after| before != after))
 }
 
 fn is_byte_array(types: &Types, kind: &Type) -> bool {

@@ -221,12 +221,14 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
         let encoding = match encoding {
             constants::DW_ATE_boolean => Encoding::Bool,
-            constants::DW_ATE_signed => Encoding::Signed,
-            constants::DW_ATE_unsigned | constants::DW_ATE_address => Encoding::Unsigned,
-            constants::DW_ATE_signed_char if name == "char" => Encoding::Char,
-            constants::DW_ATE_unsigned_char if name == "char" => Encoding::Char,
-            constants::DW_ATE_signed_char => Encoding::Signed,
-            constants::DW_ATE_unsigned_char => Encoding::Unsigned,
+            // Whose sign is up to the machine.
+            constants::DW_ATE_signed_char | constants::DW_ATE_unsigned_char if name == "char" => {
+                Encoding::Char
+            }
+            constants::DW_ATE_signed | constants::DW_ATE_signed_char => Encoding::Signed,
+            constants::DW_ATE_unsigned
+            | constants::DW_ATE_unsigned_char
+            | constants::DW_ATE_address => Encoding::Unsigned,
             constants::DW_ATE_UTF => Encoding::Utf,
             constants::DW_ATE_float => Encoding::Float,
             other => Encoding::Other(other.0),
@@ -265,12 +267,10 @@ impl<'r, 'a> Reader<'r, 'a> {
                 is_in_variants = child.tag() == constants::DW_TAG_variant_part;
             }
             match child.tag() {
-                constants::DW_TAG_member if child.depth() > 1 => {
-                    if is_in_variants {
-                        composite.variants.push(self.type_of(at.unit, child));
-                    }
+                constants::DW_TAG_member if child.depth() > 1 && is_in_variants => {
+                    composite.variants.push(self.type_of(at.unit, child));
                 }
-                constants::DW_TAG_member | constants::DW_TAG_inheritance => {
+                constants::DW_TAG_member | constants::DW_TAG_inheritance if child.depth() == 1 => {
                     composite.fields.extend(self.field(at.unit, child)?);
                 }
                 constants::DW_TAG_subprogram => {

@@ -125,14 +125,12 @@ impl Old {
         }
         let same_name = |path: &String| Path::new(path).file_name() == new.file_name();
         let found: Vec<String> = library_paths(&self.path)?.into_iter().filter(same_name).collect();
-        match &found[..] {
-            [only] => Ok(self.path.join(only)),
-            _ => {
-                let file = new.file_name().unwrap_or_default().display();
-                let message = format!("{} has {} libraries named {file}", self.name, found.len());
-                Err(CliError::new(Exit::Usage, message).hint("name the one to compare with"))
-            }
+        if let [only] = &found[..] {
+            return Ok(self.path.join(only));
         }
+        let file = new.file_name().unwrap_or_default().display();
+        let message = format!("{} has {} libraries named {file}", self.name, found.len());
+        Err(CliError::new(Exit::Usage, message).hint("name the one to compare with"))
     }
 
     fn compare_one(
