@@ -233,10 +233,10 @@ impl Against<'_> {
             if name.starts_with("_ZTI") || name.starts_with("_ZTS") {
                 continue;
             }
-            // A longer text or table of virtual functions is as good to those who read the start.
+            // Texts are read up to their end, and tables of virtual functions from their start.
             let is_text = old.info.as_ref().is_ok_and(|info| is_text(info, before));
-            let may_grow = is_text || name.starts_with("_ZTV");
-            let severity = if may_grow && sizes.1 > sizes.0 || is_copied(before) {
+            let has_grown = name.starts_with("_ZTV") && sizes.1 > sizes.0;
+            let severity = if is_text || has_grown || is_copied(before) {
                 Severity::Warning
             } else {
                 Severity::Error

@@ -127,7 +127,9 @@ pub(crate) const PAIRS: &[Pair] = &[
         old: "int f(const float *a) { return *a > 0; }",
         new: "int f(float *a) { return (*a = 1) > 0; }",
         found: &["warning abi.signature_changed f"],
-        differs: Some("abidiff passes over qualifiers; the memory may be one that cannot be written"),
+        differs: Some(
+            "abidiff passes over qualifiers; the memory may be one that cannot be written",
+        ),
         ..C
     },
     Pair {
