@@ -80,7 +80,7 @@ fn compare<'f>(
     let by = &contract.promised_by;
     let fix = "make the header and the source say the same; where the header is right, include it \
                in the source, so that the compiler sees both";
-    let sides = Sides { left: &promised.types, right: &info.types, checks_const: false };
+    let sides = Sides { left: &promised.types, right: &info.types, is_header: true };
     let is_opaque = |name: &str| is_opaque(contract, name);
     let mut reach = Reach::new(sides, &is_opaque);
     let symbols: Vec<&Symbol> = exported(facts, header).collect();

@@ -254,7 +254,7 @@ impl Against<'_> {
         contract: &Contract,
         comparison: &mut Comparison,
     ) {
-        let sides = Sides { left: &old.types, right: &new.types, checks_const: true };
+        let sides = Sides { left: &old.types, right: &new.types, is_header: false };
         let is_opaque = |name: &str| is_opaque(contract, name);
         let mut reach = Reach::new(sides, &is_opaque);
         let mut only_old: Vec<&str> = Vec::new();
