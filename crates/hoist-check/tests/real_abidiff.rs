@@ -39,7 +39,7 @@ fn compile(compiler: &Tool, source: &Path, flags: &[&str]) -> PathBuf {
 }
 
 fn compare(old: &Path, new: &Path) -> Comparison {
-    check_file_against(new, "libcase.so", old, &Contract::new(Target::HOST)).unwrap()
+    check_file_against(new, "libcase.so", old, &Contract::new(Target::HOST), None).unwrap()
 }
 
 /// Findings but for those that are only worth knowing, as `severity rule symbol`, sorted.

@@ -1,6 +1,7 @@
 //! Debug information of every form says the same; any bytes in its place are read or refused in
 //! bounded time and memory.
 
+#[expect(unreachable_pub, reason = "the fuzz targets call it, too")]
 #[path = "../../../fuzz/src/check_elf/mod.rs"]
 mod check_elf;
 
@@ -124,6 +125,20 @@ fn a_library_without_says_so() {
     let facts = ElfFacts::read(bytes).unwrap();
     assert_eq!(read_debug_info(bytes, &facts, |_| true), Err(DebugError::Absent));
     assert_eq!(debug_summary(bytes).size_bytes, 0);
+}
+
+const HEADERS: [&str; 2] = [
+    include_str!("../../../kernels/pattern-search/include/pattern_search.h"),
+    include_str!("../../../kernels/message-router/include/message_router.h"),
+];
+
+#[test]
+fn headers_of_the_kernels_keep_what_is_asked_of_any() {
+    for header in HEADERS {
+        for length in (0..=header.len()).filter(|length| header.is_char_boundary(*length)) {
+            check_elf::header(&header.as_bytes()[..length]);
+        }
+    }
 }
 
 fn any_fixture() -> impl Strategy<Value = &'static [u8]> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hoist_check::{CompareError, Comparison, Contract, Target, check_file_against, library_paths};
+use hoist_elf::header::Header;
 use hoist_schema::{Exit, Finding, Severity};
 use hoist_store::Profile;
 
@@ -80,7 +81,8 @@ impl Old {
     ) -> Result<Vec<Finding>, CliError> {
         if !new.is_dir() {
             let old = self.counterpart(new)?;
-            return self.compare_one(new, name, &old, &Contract::new(Target::HOST), out);
+            let contract = Contract::new(Target::HOST);
+            return self.compare_one((new, name), (&old, None), &contract, out);
         }
         let mut contracts = folder_contracts(new)?;
         if !self.path.is_dir() {
@@ -88,6 +90,7 @@ impl Old {
             return Err(CliError::new(Exit::Usage, message)
                 .hint("compare two folders, or name the library inside the folder"));
         }
+        let promised = folder_contracts(&self.path)?;
         let (now, before) = (library_paths(new)?, library_paths(&self.path)?);
         let mut findings: Vec<Finding> = before
             .iter()
@@ -108,7 +111,8 @@ impl Old {
             is_alone = false;
             let contract = contracts.remove(path).unwrap_or_else(|| Contract::new(Target::HOST));
             let (new, old) = (new.join(path), self.path.join(path));
-            findings.extend(self.compare_one(&new, path, &old, &contract, out)?);
+            let header = promised.get(path).and_then(|contract| contract.header.as_ref());
+            findings.extend(self.compare_one((&new, path), (&old, header), &contract, out)?);
         }
         if is_alone && findings.is_empty() {
             let message = format!("{name} and {} have no library in common", self.name);
@@ -135,21 +139,19 @@ impl Old {
 
     fn compare_one(
         &self,
-        new: &Path,
-        file: &str,
-        old: &Path,
+        (new, file): (&Path, &str),
+        (old, header): (&Path, Option<&Header>),
         contract: &Contract,
         out: &Output,
     ) -> Result<Vec<Finding>, CliError> {
-        let comparison = check_file_against(new, file, old, contract).map_err(|error| {
+        let comparison = check_file_against(new, file, old, contract, header).map_err(|error| {
             let exit = match &error {
                 CompareError::Read(_) => Exit::Machine,
                 _ => Exit::No,
             };
             let hint = "`hoist check FILE` tells more about each".to_owned();
-            let mut refusal = CliError::from_error(&error, Some(hint), exit);
-            refusal = refusal.details(vec![format!("{file} against {}", old.display())]);
-            refusal
+            CliError::from_error(&error, Some(hint), exit)
+                .details(vec![format!("{file} against {}", old.display())])
         })?;
         if comparison.is_compatible() {
             out.detail(format!("{file}: compatible with {}{}", self.name, seen(&comparison)));
