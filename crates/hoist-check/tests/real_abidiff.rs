@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hoist_check::{Comparison, Contract, Target, check_file_against};
+use hoist_elf::header::parse_header;
 use hoist_schema::Severity;
 use hoist_testkit::{Tool, not_checked, tool};
 
@@ -183,6 +184,38 @@ fn without_debug_information_only_names_are_compared() {
         comparison.findings[0].message,
         "names were compared, types were not: of the old build, there is no debug information"
     );
+}
+
+#[test]
+fn what_the_header_hides_may_change() {
+    let Some(gcc) = tool("gcc", "gcc") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let build = |side: &str, fields: &str| {
+        let folder = folder.path().join(side);
+        fs::create_dir_all(&folder).unwrap();
+        let source = folder.join("case.c");
+        let text = format!(
+            "struct inner {{ int a; }}; struct state {{ {fields} struct inner in; }};\n\
+             struct seen {{ {fields} int last; }};\n\
+             int use(struct state *state) {{ return state->in.a; }}\n\
+             int use_any(struct state *state) {{ return state->in.a; }}\n\
+             int look(struct seen *seen) {{ return seen->last; }}\n"
+        );
+        fs::write(&source, text).unwrap();
+        compile(&gcc, &source, &["-g"])
+    };
+    let (old, new) = (build("old", "int a;"), build("new", "int a; double b;"));
+    let both = ["error abi.layout_changed look", "error abi.layout_changed use"];
+    assert_eq!(found(&compare(&old, &new)), [both[0], both[1], "error abi.layout_changed use_any"]);
+    let found_with = |header: &str| {
+        let header = Some(parse_header(header).unwrap());
+        let contract = Contract { header, ..Contract::new(Target::HOST) };
+        found(&check_file_against(&new, "libcase.so", &old, &contract, None).unwrap())
+    };
+    let hides = "struct state; int use(struct state *s); int use_any(void *any);\n";
+    assert!(found_with(hides).is_empty());
+    let tells = "struct seen { int a; double b; int last; }; int look(struct seen *s);\n";
+    assert_eq!(found_with(&format!("{hides}{tells}")), ["error abi.layout_changed look"]);
 }
 
 /// The sources of a C library as a crate carries them; `None` without the network.

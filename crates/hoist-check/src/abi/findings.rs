@@ -1,17 +1,18 @@
 //! The findings about two builds.
 
+use hoist_elf::debug::HeaderTypes;
 use hoist_elf::{ElfFacts, Place, Symbol};
 use hoist_schema::{Finding, Severity};
 
 use super::Comparison;
 use super::builds::{Build, Known, is_text};
 use super::exports::{Changes, kind_of};
-use super::is_opaque;
 use super::layout::Subject;
 use super::names::{demangle, is_copied, is_of_runtime, quoted, without_parameters};
 use super::reach::Reach;
 use super::relate::{Mismatch, Sides};
 use super::renames::renamed_to;
+use super::visible::visible_structs;
 use crate::contract::Contract;
 use crate::report::{About, Judge, name_some};
 use crate::rule::{
@@ -150,8 +151,12 @@ impl<'a> Against<'a> {
         comparison: &mut Comparison,
     ) {
         let sides = Sides { left: old.types(), right: new.types(), is_header: false };
-        let is_opaque = |name: &str| is_opaque(contract, name);
-        let mut reach = Reach::new(sides, &is_opaque);
+        let visible = contract.header.as_ref().map(|header| {
+            let exports = changes.kept.iter().map(|(_, after)| *after);
+            visible_structs(&HeaderTypes::new(header), new, exports)
+        });
+        let is_visible = |name: &str| visible.as_ref().is_none_or(|visible| visible.contains(name));
+        let mut reach = Reach::new(sides, &is_visible);
         let mut only_old: Vec<&str> = Vec::new();
         for (number, &(before, after)) in changes.kept.iter().enumerate() {
             let mut pairs = Vec::new();

@@ -35,19 +35,21 @@ pub(crate) struct Difference {
 }
 
 /// Compares the two types of a pair; the types inside them are added to `pairs`.
+///
+/// - `is_visible`: whether callers may look into a struct, by its name on the right side.
 pub(crate) fn compare(
     sides: &Sides<'_>,
     pair: Pair,
-    is_opaque: &dyn Fn(&str) -> bool,
+    is_visible: &dyn Fn(&str) -> bool,
     pairs: &mut Vec<Pair>,
 ) -> Option<Difference> {
     let (left, right) = (sides.left.get(pair.0), sides.right.get(pair.1));
     let (subject, name, found) = match (left, right) {
         (Type::Composite(left), Type::Composite(right)) => {
-            let name = left.name.as_ref().or(right.name.as_ref());
-            if name.is_some_and(|name| is_opaque(name)) {
+            if right.name.as_ref().is_some_and(|name| !is_visible(name)) {
                 return None;
             }
+            let name = left.name.as_ref().or(right.name.as_ref());
             (Subject::Layout, name, composites(sides, left, right, pairs))
         }
         (Type::Enum(left), Type::Enum(right)) => {

@@ -2,8 +2,8 @@
 //!
 //! Exports are compared by name, version, kind and size; with debug information on both sides,
 //! also the signatures of functions and every type that they lead to, by value or behind a
-//! pointer. A struct that the contract's header only declares may change: callers cannot look
-//! into it.
+//! pointer. Where the contract has a header, a struct whose fields it does not tell may change:
+//! callers cannot look into it.
 
 mod builds;
 mod exports;
@@ -13,6 +13,7 @@ mod names;
 mod reach;
 mod relate;
 mod renames;
+mod visible;
 
 pub(crate) use reach::Reach;
 pub(crate) use relate::{Mismatch, Sides};
@@ -132,10 +133,4 @@ pub fn check_against_promised(
     against.added(&changes);
     comparison.findings = against.finish();
     Ok(comparison)
-}
-
-/// Whether callers know no more of a struct than its name.
-pub(crate) fn is_opaque(contract: &Contract, name: &str) -> bool {
-    let structs = contract.header.iter().flat_map(|header| &header.structs);
-    structs.filter(|layout| layout.name == name).any(|layout| layout.size == 0)
 }

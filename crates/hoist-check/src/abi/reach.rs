@@ -15,7 +15,7 @@ const FEW_EXPORTS: usize = 4;
 /// Types that exports lead to, each pair compared once.
 pub(crate) struct Reach<'t> {
     sides: Sides<'t>,
-    is_opaque: &'t dyn Fn(&str) -> bool,
+    is_visible: &'t dyn Fn(&str) -> bool,
     numbers: HashMap<Pair, usize>,
     nodes: Vec<Node>,
 }
@@ -51,9 +51,9 @@ impl Reached {
 }
 
 impl<'t> Reach<'t> {
-    /// - `is_opaque`: whether callers know only the name of a type.
-    pub(crate) fn new(sides: Sides<'t>, is_opaque: &'t dyn Fn(&str) -> bool) -> Self {
-        Self { sides, is_opaque, numbers: HashMap::new(), nodes: Vec::new() }
+    /// - `is_visible`: whether callers may look into a struct, by its name on the right side.
+    pub(crate) fn new(sides: Sides<'t>, is_visible: &'t dyn Fn(&str) -> bool) -> Self {
+        Self { sides, is_visible, numbers: HashMap::new(), nodes: Vec::new() }
     }
 
     /// Compares the types that export number `export` names, and all they lead to.
@@ -69,7 +69,7 @@ impl<'t> Reach<'t> {
             if known.is_none() {
                 self.numbers.insert(pair, number);
                 let mut inner = Vec::new();
-                let difference = compare(&self.sides, pair, self.is_opaque, &mut inner);
+                let difference = compare(&self.sides, pair, self.is_visible, &mut inner);
                 self.nodes.push(Node { difference, ..Node::default() });
                 waiting.extend(inner.into_iter().map(|pair| (Some(number), pair)));
             }

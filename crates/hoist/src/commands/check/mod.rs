@@ -36,16 +36,16 @@ pub(crate) struct CheckArgs {
     /// A function that every library must export; may be given again
     #[arg(long, value_name = "NAME")]
     export: Vec<String>,
-    /// Compare with the build that callers were compiled for: a file, folder, store path or
-    /// generation (NAME or NAME@N)
-    #[arg(long, value_name = "OLD")]
-    against: Option<String>,
     /// Show what is only worth knowing as well
     #[arg(long)]
     all: bool,
     /// Write all that was looked at and found to this file as well, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Compare with the build that callers were compiled for: a file, folder, store path or
+    /// generation (NAME or NAME@N)
+    #[arg(long, value_name = "OLD")]
+    against: Option<String>,
 }
 
 pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
