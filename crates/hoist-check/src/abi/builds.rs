@@ -3,11 +3,11 @@
 use hoist_elf::ElfFacts;
 use hoist_elf::Symbol;
 use hoist_elf::debug::{
-    DebugError, DebugInfo, DebugSummary, HeaderTypes, Signature, Type, TypeId, Types,
-    debug_summary, read_debug_info,
+    DebugError, DebugInfo, HeaderTypes, Signature, Type, TypeId, Types, debug_summary,
+    read_debug_info,
 };
 
-use super::names::is_copied;
+use super::names::{is_copied, is_of_runtime};
 
 /// Where types are known from.
 #[derive(Clone, Copy)]
@@ -48,24 +48,34 @@ impl<'t> Known<'t> {
 
 /// One build and what it says about its types.
 pub(super) struct Build {
-    pub(super) info: Result<DebugInfo, DebugError>,
-    pub(super) summary: DebugSummary,
+    /// What its debug information says, or why that is nothing.
+    pub(super) info: Result<DebugInfo, String>,
 }
 
 impl Build {
     pub(super) fn read(bytes: &[u8], facts: &ElfFacts) -> Self {
-        let info = read_debug_info(bytes, facts, |symbol| !is_copied(symbol));
-        // Headers without contents, as after splitting, say nothing.
-        let says_nothing = |info: &DebugInfo| {
-            !facts
-                .exports()
-                .any(|symbol| info.function(symbol).is_some() || info.variable(symbol).is_some())
+        let is_wanted = |symbol: &Symbol| !(is_copied(symbol) && is_of_runtime(&symbol.name));
+        let info = match read_debug_info(bytes, facts, is_wanted) {
+            Ok(info) => info,
+            Err(error) => {
+                let moved = debug_summary(bytes).link;
+                let moved =
+                    moved.map(|link| format!("its debug information was moved to `{link}`"));
+                return Self { info: Err(moved.unwrap_or_else(|| error.to_string())) };
+            }
         };
-        let info = match info {
-            Ok(info) if says_nothing(&info) => Err(info.damage.unwrap_or(DebugError::Absent)),
-            info => info,
+        let says_something = facts
+            .exports()
+            .any(|symbol| info.function(symbol).is_some() || info.variable(symbol).is_some());
+        let why = match &info.damage {
+            _ if says_something => return Self { info: Ok(info) },
+            _ if info.is_split => {
+                "its debug information is in `.dwo` files, which are not read".to_owned()
+            }
+            Some(damage) => damage.to_string(),
+            None => "its debug information describes none of its exports".to_owned(),
         };
-        Self { info, summary: debug_summary(bytes) }
+        Self { info: Err(why) }
     }
 }
 

@@ -247,22 +247,17 @@ impl<'a> Against<'a> {
         let why: Vec<String> = sides
             .iter()
             .filter_map(|(side, build)| {
-                let error = build.info.as_ref().err()?;
-                Some(match &build.summary.link {
-                    Some(link) => {
-                        format!("the {side} build's debug information was moved to `{link}`")
-                    }
-                    None => format!("of the {side} build, {error}"),
-                })
+                let why = build.info.as_ref().err()?;
+                Some(format!("{side} build: {why}"))
             })
             .collect();
-        let why = why.join(", and ");
+        let why = why.join("; ");
         let fix = "compile both with `-g` and compare them before `strip`";
         if has_headers {
-            let message = format!("types were compared as the two headers declare them: {why}");
+            let message = format!("types were compared as the two headers declare them; {why}");
             self.judge.report_as(Severity::Info, &ABI_UNVERIFIED, message, fix);
         } else {
-            let message = format!("names were compared, types were not: {why}");
+            let message = format!("names were compared, types were not; {why}");
             self.judge.report(&ABI_UNVERIFIED, message, fix);
         }
     }
@@ -276,11 +271,11 @@ impl<'a> Against<'a> {
         };
         let (why, fix) = if self.is_broken {
             (
-                "it must: old callers would not work",
+                "which keeps them from breaking",
                 "ship the old library as well, or link callers again",
             )
         } else {
-            ("although old callers would work", "keep the old SONAME: nothing is broken")
+            ("although they would work with it", "keep the old SONAME: nothing is broken")
         };
         let message = format!("{now}; programs linked with the old one will not load it, {why}");
         self.judge.report(&ABI_SONAME_CHANGED, message, fix).object(before);
