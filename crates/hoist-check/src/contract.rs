@@ -55,6 +55,15 @@ impl Target {
     }
 }
 
+/// The C library of the target's machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Libc {
+    /// The GNU C Library.
+    Glibc,
+    /// musl.
+    Musl,
+}
+
 /// A symbol that a library must export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promise {
@@ -88,6 +97,8 @@ impl Promise {
 pub struct Contract {
     /// The machines that must be able to load it.
     pub target: Target,
+    /// Their C library.
+    pub libc: Libc,
     /// Symbols it must export.
     pub exports: Vec<Promise>,
     /// Where they are promised, for messages: a header's path or `hoist.toml`.
@@ -128,6 +139,7 @@ impl Contract {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         Self {
             target,
+            libc: Libc::Glibc,
             exports: Vec::new(),
             promised_by: "hoist.toml".to_owned(),
             header: None,
