@@ -64,11 +64,8 @@ pub fn check_library(
     check_container(&mut judge, &facts, candidate.size_bytes);
     target::check_pages(&mut judge, &facts);
     exports::check(&mut judge, &facts, candidate.bytes);
-    // What else it needs on another C library follows from that.
-    if target::is_for_libc(&mut judge, &facts) {
-        dependencies::check(&mut judge, &facts, candidate.path, siblings);
-        versions::check(&mut judge, &facts);
-    }
+    dependencies::check(&mut judge, &facts, candidate.path, siblings);
+    versions::check(&mut judge, &facts);
     loading::check(&mut judge, &facts);
     hardening::check(&mut judge, &facts);
     leaks::check(&mut judge, &facts, candidate.bytes);

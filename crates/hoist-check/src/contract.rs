@@ -19,6 +19,16 @@ pub struct Target {
     pub page_size_bytes: u64,
     /// File name of the dynamic loader, which libraries may need by name.
     pub loader: &'static str,
+    /// Their C library.
+    pub libc: Libc,
+}
+
+/// A C library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are called so")]
+pub enum Libc {
+    Glibc,
+    Musl,
 }
 
 impl Target {
@@ -29,6 +39,7 @@ impl Target {
         endian: Endian::Little,
         page_size_bytes: 4096,
         loader: "ld-linux-x86-64.so.2",
+        libc: Libc::Glibc,
     };
 
     /// 64-bit Arm with glibc, kernels with 64 KiB pages included.
@@ -38,6 +49,7 @@ impl Target {
         endian: Endian::Little,
         page_size_bytes: 65536,
         loader: "ld-linux-aarch64.so.1",
+        libc: Libc::Glibc,
     };
 
     /// The machine that hoist itself was compiled for.
@@ -53,15 +65,6 @@ impl Target {
             _ => None,
         }
     }
-}
-
-/// The C library of the target's machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Libc {
-    /// The GNU C Library.
-    Glibc,
-    /// musl.
-    Musl,
 }
 
 /// A symbol that a library must export.
@@ -97,8 +100,6 @@ impl Promise {
 pub struct Contract {
     /// The machines that must be able to load it.
     pub target: Target,
-    /// Their C library.
-    pub libc: Libc,
     /// Symbols it must export.
     pub exports: Vec<Promise>,
     /// Where they are promised, for messages: a header's path or `hoist.toml`.
@@ -139,7 +140,6 @@ impl Contract {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         Self {
             target,
-            libc: Libc::Glibc,
             exports: Vec::new(),
             promised_by: "hoist.toml".to_owned(),
             header: None,

@@ -49,7 +49,6 @@ rules! {
     TARGET_CLASS "target.class" Error "32-bit where 64-bit is wanted, or the reverse";
     TARGET_ENDIAN "target.endian" Error "the other order of bytes";
     TARGET_OSABI "target.osabi" Error "made for another operating system";
-    TARGET_LIBC "target.libc" Error "linked against another C library than the target's";
     TARGET_PAGE_ALIGN "target.page_align" Error "cannot be mapped with the target's pages";
     EXPORT_MISSING "export.missing" Error "a promised function or variable is not exported";
     EXPORT_UNDEFINED "export.undefined" Error "a promised symbol is only referred to";

@@ -2,11 +2,8 @@
 
 use hoist_elf::{ElfFacts, Identity};
 
-use crate::contract::Libc;
 use crate::report::Judge;
-use crate::rule::{
-    TARGET_CLASS, TARGET_ENDIAN, TARGET_LIBC, TARGET_MACHINE, TARGET_OSABI, TARGET_PAGE_ALIGN,
-};
+use crate::rule::{TARGET_CLASS, TARGET_ENDIAN, TARGET_MACHINE, TARGET_OSABI, TARGET_PAGE_ALIGN};
 
 /// `EI_OSABI` values that glibc's loader accepts: System V and GNU.
 const LINUX_OS_ABIS: [u8; 2] = [0, 3];
@@ -41,45 +38,6 @@ pub(crate) fn is_for(judge: &mut Judge<'_>, identity: Identity) -> bool {
         is_right = false;
     }
     is_right
-}
-
-/// Reports which C library it is linked against, if it is another; returns whether it is the right
-/// one. A library that needs none is right everywhere.
-pub(crate) fn is_for_libc(judge: &mut Judge<'_>, facts: &ElfFacts) -> bool {
-    let Some((linked, name)) = linked_libc(facts) else { return true };
-    let (wanted, fix) = match judge.contract.libc {
-        Libc::Glibc if linked == GLIBC => return true,
-        Libc::Musl if linked == MUSL => return true,
-        Libc::Glibc => (GLIBC, "build it where glibc is, or with `-target ARCH-linux-gnu`"),
-        Libc::Musl => (MUSL, "build it where musl is, or with `-target ARCH-linux-musl`"),
-    };
-    let message = format!("`{name}` is needed, the C library of {linked}; the target has {wanted}");
-    judge.report(&TARGET_LIBC, message, fix).object(name);
-    false
-}
-
-const GLIBC: &str = "glibc";
-const MUSL: &str = "musl";
-
-/// The C library that a library is linked against, and the needed library that tells; `None` when
-/// nothing does.
-fn linked_libc(facts: &ElfFacts) -> Option<(&'static str, &str)> {
-    let is_of_android = || {
-        let is_note = |need: &hoist_elf::VersionNeed| &*need.version == "LIBC";
-        facts.version_needs.iter().any(is_note)
-    };
-    facts.dynamic.needed.iter().find_map(|name| {
-        let libc = match name.as_str() {
-            "libc.so.6" => GLIBC,
-            // Android's symbols have the version `LIBC`, musl's have none.
-            "libc.so" if is_of_android() => "Android",
-            "libc.so" => MUSL,
-            "libc.so.0" | "libc.so.1" => "uClibc",
-            name if name.starts_with("libc.musl-") || name.starts_with("ld-musl-") => MUSL,
-            _ => return None,
-        };
-        Some((libc, name.as_str()))
-    })
 }
 
 /// Checks that every segment can be mapped with the target's largest pages.

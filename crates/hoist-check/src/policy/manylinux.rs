@@ -1,31 +1,18 @@
-//! The `manylinux_2_N` policies of PEP 600: wheels that run wherever glibc is 2.N or newer.
+//! The `manylinux` platforms of PEP 600: what may be expected of every Linux of some age.
 
-/// A policy of PEP 600.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Manylinux {
-    /// The 28 of `manylinux_2_28`.
-    pub(super) glibc_minor: u32,
+use crate::contract::Contract;
+
+/// A platform that a wheel can be made for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Platform {
+    /// Its name, e.g. `manylinux_2_28`.
+    name: &'static str,
+    glibc: &'static str,
+    /// The newest `GLIBCXX_` that every machine has.
+    libstdcxx: &'static str,
 }
 
-/// Last part of the newest `GLIBCXX_3.4.x` that every mainstream distribution with this release of
-/// glibc has, oldest first.
-///
-/// Source: the profiles of the `manylinux` images, as auditwheel 6.8 applies them.
-const LIBSTDCXX: [(u32, u32); 11] = [
-    (5, 8),
-    (12, 13),
-    (17, 19),
-    (24, 22),
-    (27, 24),
-    (31, 28),
-    (34, 29),
-    (35, 30),
-    (38, 30),
-    (39, 33),
-    (41, 33),
-];
-
-/// Libraries that PEP 600 expects on every distribution, beside the loader.
+/// What `DT_NEEDED` may name beside the loader.
 ///
 /// Source: PEP 513, "the manylinux1 policy", and its successors.
 const LIBRARIES: [&str; 24] = [
@@ -55,22 +42,39 @@ const LIBRARIES: [&str; 24] = [
     "libz.so.1",
 ];
 
-impl Manylinux {
-    /// The policy called `manylinux_2_N`; PEP 600 starts with 2.5, as `manylinux1`.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let digits = name.strip_prefix("manylinux_2_")?;
-        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() <= 3;
-        let glibc_minor = digits.parse().ok().filter(|_| is_number)?;
-        (glibc_minor >= LIBSTDCXX[0].0).then_some(Self { glibc_minor })
-    }
+/// Oldest first.
+///
+/// Source: the profiles that auditwheel 6.8 applies, on x86-64.
+static PLATFORMS: [Platform; 12] = [
+    platform("manylinux_2_5", "2.5", "3.4.8"),
+    platform("manylinux_2_12", "2.12", "3.4.13"),
+    platform("manylinux_2_17", "2.17", "3.4.19"),
+    platform("manylinux_2_24", "2.24", "3.4.22"),
+    platform("manylinux_2_26", "2.26", "3.4.22"),
+    platform("manylinux_2_27", "2.27", "3.4.24"),
+    platform("manylinux_2_28", "2.28", "3.4.24"),
+    platform("manylinux_2_31", "2.31", "3.4.28"),
+    platform("manylinux_2_34", "2.34", "3.4.29"),
+    platform("manylinux_2_35", "2.35", "3.4.30"),
+    platform("manylinux_2_36", "2.36", "3.4.30"),
+    platform("manylinux_2_39", "2.39", "3.4.33"),
+];
 
-    /// The 24 of `GLIBCXX_3.4.24`.
-    pub(super) fn libstdcxx_patch(self) -> u32 {
-        let known = LIBSTDCXX.iter().rev().find(|(glibc, _)| *glibc <= self.glibc_minor);
-        known.unwrap_or(&LIBSTDCXX[0]).1
-    }
+const fn platform(name: &'static str, glibc: &'static str, libstdcxx: &'static str) -> Platform {
+    Platform { name, glibc, libstdcxx }
+}
 
-    pub(super) fn libraries() -> impl Iterator<Item = &'static str> {
-        LIBRARIES.into_iter()
+/// The platform of this name.
+pub(super) fn manylinux(name: &str) -> Option<&'static Platform> {
+    PLATFORMS.iter().find(|platform| platform.name == name)
+}
+
+impl Platform {
+    /// Asks of a library that it loads on this platform.
+    pub(super) fn demand(&self, contract: &mut Contract) {
+        contract.glibc = self.glibc.parse().ok();
+        contract.libstdcxx = self.libstdcxx.parse().ok();
+        let libraries = LIBRARIES.into_iter().chain([contract.target.loader]);
+        contract.system_libraries = libraries.map(str::to_owned).collect();
     }
 }

@@ -3,16 +3,15 @@
 mod manylinux;
 mod waiver;
 
-use hoist_elf::DottedVersion;
 use hoist_schema::{Finding, Severity};
 
 use crate::contract::{Contract, Target};
 use crate::rule::Rule;
-use manylinux::Manylinux;
+use manylinux::{Platform, manylinux};
 
 pub use waiver::apply_waivers;
 
-/// The policies by name; `manylinux_2_28` stands for its siblings, of any release of glibc 2.
+/// The policies by name; `manylinux_2_28` stands for its siblings, of other releases of glibc.
 pub const POLICY_NAMES: [&str; 4] = ["default", "nix", "manylinux_2_28", "strict"];
 
 /// Folders that no NixOS host has, so that nothing is found there.
@@ -50,7 +49,7 @@ enum Kind {
     /// As default, and hardening is an error.
     Hardened,
     Nix,
-    Manylinux(Manylinux),
+    Manylinux(&'static Platform),
     Strict,
 }
 
@@ -68,7 +67,7 @@ impl Policy {
             "default" => Kind::Default,
             "nix" => Kind::Nix,
             "strict" => Kind::Strict,
-            _ => Kind::Manylinux(Manylinux::named(name)?),
+            _ => Kind::Manylinux(manylinux(name)?),
         };
         Some(Self { name: name.to_owned(), kind })
     }
@@ -111,12 +110,7 @@ impl Policy {
                     .map(str::to_owned)
                     .collect();
             }
-            Kind::Manylinux(manylinux) => {
-                contract.glibc = Some(DottedVersion::from([2, manylinux.glibc_minor]));
-                contract.libstdcxx = Some(DottedVersion::from([3, 4, manylinux.libstdcxx_patch()]));
-                let libraries = Manylinux::libraries().chain([target.loader]);
-                contract.system_libraries = libraries.map(str::to_owned).collect();
-            }
+            Kind::Manylinux(platform) => platform.demand(&mut contract),
         }
         contract
     }
@@ -175,10 +169,10 @@ mod tests {
             assert_eq!(policy(name).name(), name);
         }
         assert_eq!(Policy::named("manylinux_2"), None);
-        assert_eq!(Policy::named("manylinux_2_x"), None);
+        assert_eq!(Policy::named("manylinux_2_29"), None, "no image has it");
         assert_eq!(Policy::named("manylinux_3_1"), None);
         assert_eq!(Policy::nearest("strickt"), Some("strict"));
-        assert_eq!(Policy::nearest("manylinux2014"), Some("manylinux_2_28"));
+        assert_eq!(Policy::nearest("manylinux"), Some("manylinux_2_28"));
         assert_eq!(Policy::nearest("weather"), None);
     }
 

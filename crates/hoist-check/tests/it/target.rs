@@ -1,4 +1,4 @@
-use hoist_check::{Contract, Libc, Target};
+use hoist_check::{Contract, Target};
 use hoist_elf::Machine;
 use hoist_elf::testing::Library;
 use insta::assert_snapshot;
@@ -41,25 +41,4 @@ fn a_system_has_its_target() {
     assert_eq!(Target::of_system("x86_64-linux"), Some(Target::X86_64_LINUX));
     assert_eq!(Target::of_system("aarch64-linux"), Some(Target::AARCH64_LINUX));
     assert_eq!(Target::of_system("x86_64-darwin"), None);
-}
-
-#[test]
-fn another_c_library_is_named_and_what_follows_from_it_is_not() {
-    let on = |libc| Contract { libc, ..contract() };
-    for (needed, libc, linked) in [
-        ("libc.musl-x86_64.so.1", Libc::Glibc, "musl; the target has glibc"),
-        ("libc.so", Libc::Glibc, "musl; the target has glibc"),
-        ("libc.so.0", Libc::Glibc, "uClibc; the target has glibc"),
-        ("libc.so.6", Libc::Musl, "glibc; the target has musl"),
-    ] {
-        let library = Library { needed: vec![needed], ..Library::new() };
-        let expected =
-            format!("Error[target.libc] `{needed}` is needed, the C library of {linked}\n");
-        assert!(text(&check(&library, &on(libc))).starts_with(&expected), "{needed}");
-        let alone = check(&library, &on(libc));
-        assert_eq!(text(&alone).lines().count(), 2, "{}", text(&alone));
-    }
-    let library = Library { needed: vec!["libc.so.6"], ..Library::new() };
-    assert_eq!(text(&check(&library, &on(Libc::Glibc))), "");
-    assert_eq!(text(&check(&Library::new(), &on(Libc::Musl))), "");
 }

@@ -199,7 +199,7 @@ pub struct Check {
     #[serde(default)]
     pub exports_exact: bool,
     /// How severe each rule is and what is asked besides: `default`, `nix`, `strict`, or
-    /// `manylinux_2_28` with any release of glibc 2.
+    /// `manylinux_2_28` and its siblings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^(default|nix|strict|manylinux_2_[0-9]+)$"))]
     pub policy: Option<String>,

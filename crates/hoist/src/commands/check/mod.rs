@@ -117,7 +117,7 @@ fn find(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Findings,
     let request = asked::request(args, None)?;
     let mut all = Findings::default();
     for path in &args.paths {
-        let mut found = look_at(path, settings, &request, out)?;
+        let mut found = look_at(path, settings, &request, args.format == Format::Neutral, out)?;
         if let [_] = args.paths.as_slice() {
             return Ok(found);
         }
@@ -133,10 +133,12 @@ fn look_at(
     path: &Path,
     settings: &Settings,
     request: &Request,
+    is_one_file: bool,
     out: &Output,
 ) -> Result<Findings, CliError> {
     let there = in_store(path, settings).unwrap_or_else(|| path.to_owned());
-    if !there.is_dir() {
+    // The neutral format is about a file; a folder in its place is a finding.
+    if is_one_file || !there.is_dir() {
         return check_one(&there, &path.display().to_string(), request);
     }
     let _progress = out.progress(format!("checking {}", there.display()));

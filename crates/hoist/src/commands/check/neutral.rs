@@ -101,6 +101,7 @@ impl From<String> for Refused {
 
 fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
     let mut target = target(policy.arch.as_deref())?;
+    target.libc = libc(policy.libc.as_deref())?;
     if let Some(bytes) = policy.page_size {
         if !bytes.is_power_of_two() {
             return Err(format!("`page_size` is {bytes}, wanted a power of two").into());
@@ -110,7 +111,6 @@ fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
     let asked = if policy.strict == Some(true) { Policy::hardened() } else { Policy::default() };
     let mut contract = Contract {
         promised_by: "the policy".to_owned(),
-        libc: libc(policy.libc.as_deref())?,
         glibc: version("glibc_max", policy.glibc_max)?,
         libstdcxx: version("glibcxx_max", policy.glibcxx_max)?,
         isa: policy.isa,
@@ -159,6 +159,7 @@ fn target(arch: Option<&str>) -> Result<Target, String> {
         endian,
         page_size_bytes,
         loader,
+        libc: Libc::Glibc,
     };
     Ok(match arch {
         "x86_64" | "x86-64" | "amd64" => Target::X86_64_LINUX,
