@@ -19,6 +19,16 @@ pub struct Target {
     pub page_size_bytes: u64,
     /// File name of the dynamic loader, which libraries may need by name.
     pub loader: &'static str,
+    /// Their C library.
+    pub libc: Libc,
+}
+
+/// A C library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are called so")]
+pub enum Libc {
+    Glibc,
+    Musl,
 }
 
 impl Target {
@@ -29,6 +39,7 @@ impl Target {
         endian: Endian::Little,
         page_size_bytes: 4096,
         loader: "ld-linux-x86-64.so.2",
+        libc: Libc::Glibc,
     };
 
     /// 64-bit Arm with glibc, kernels with 64 KiB pages included.
@@ -38,6 +49,7 @@ impl Target {
         endian: Endian::Little,
         page_size_bytes: 65536,
         loader: "ld-linux-aarch64.so.1",
+        libc: Libc::Glibc,
     };
 
     /// The machine that hoist itself was compiled for.

@@ -50,10 +50,10 @@ rules! {
     TARGET_ENDIAN "target.endian" Error "the other order of bytes";
     TARGET_OSABI "target.osabi" Error "made for another operating system";
     TARGET_PAGE_ALIGN "target.page_align" Error "cannot be mapped with the target's pages";
-    EXPORT_MISSING "export.missing" Error "a promised function is not exported";
-    EXPORT_UNDEFINED "export.undefined" Error "a promised function is only referred to";
-    EXPORT_HIDDEN "export.hidden" Error "a promised function is defined, but hidden";
-    EXPORT_KIND "export.kind" Error "a promised function is something else";
+    EXPORT_MISSING "export.missing" Error "a promised function or variable is not exported";
+    EXPORT_UNDEFINED "export.undefined" Error "a promised symbol is only referred to";
+    EXPORT_HIDDEN "export.hidden" Error "a promised symbol is defined, but hidden";
+    EXPORT_KIND "export.kind" Error "a promised function or variable is something else";
     EXPORT_EXTRA "export.extra" Error "an export that was not promised, where exactness is asked";
     EXPORT_IFUNC "export.ifunc" Info "a promised function is chosen by a resolver while loading";
     DYN_SONAME "dyn.soname" Error "the library calls itself otherwise than asked";
@@ -78,6 +78,8 @@ rules! {
     LEAK_SECRET "leak.secret" Error "a key, token or password is in the file";
     STORE_REFERENCE_LOST "store.reference_lost" Warning "names a store path that nothing keeps for it";
     LOAD_CONSTRUCTOR "load.constructor" Info "runs code while it is loaded";
+    WAIVER_EXPIRED "waiver.expired" Warning "a waiver of hoist.toml that counts no more";
+    WAIVER_UNUSED "waiver.unused" Info "a waiver of hoist.toml that is about nothing";
 }
 
 /// The rule with this id.

@@ -15,6 +15,7 @@ mod hash;
 pub mod header;
 mod identity;
 mod image;
+mod integrity;
 mod local;
 mod looks_like;
 mod sections;
