@@ -7,7 +7,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, fstat};
@@ -67,7 +67,7 @@ pub(crate) fn enter(spec: &Spec, proc_read_only: bool) -> Result<Option<Obstacle
         attach(&tree, target)?;
     }
     for file in &spec.files {
-        write_file(&file.path, &file.contents)?;
+        write_file(&file.path, &file.contents, file.executable)?;
     }
     let root = open_tree(CWD, "/", OpenTreeFlags::OPEN_TREE_CLOEXEC)
         .map_err(Failure::step("open", "/"))?;
@@ -172,7 +172,7 @@ fn leave_host_root() -> Result<(), Failure> {
 fn attach_devices(devices: Vec<(PathBuf, OwnedFd)>) -> Result<(), Failure> {
     make_dir(Path::new("/dev"))?;
     for (path, tree) in devices {
-        write_file(&path, b"")?;
+        write_file(&path, b"", false)?;
         attach(&tree, &path)?;
     }
     for (target, link) in DEVICE_LINKS {
@@ -199,7 +199,7 @@ fn make_mount_point(tree: &OwnedFd, target: &Path) -> Result<(), Failure> {
     } else if target.exists() {
         Ok(())
     } else {
-        write_file(target, b"")
+        write_file(target, b"", false)
     }
 }
 
@@ -208,9 +208,10 @@ fn make_symlink(target: &Path, link: &Path) -> Result<(), Failure> {
     symlink(target, link).map_err(Failure::step("make the symbolic link", link))
 }
 
-fn write_file(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+fn write_file(path: &Path, contents: &[u8], executable: bool) -> Result<(), Failure> {
     make_parent(path)?;
     OpenOptions::new()
+        .mode(if executable { 0o777 } else { 0o666 }) // the umask takes writing from others
         .write(true)
         .create_new(true)
         .open(path)
