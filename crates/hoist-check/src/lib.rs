@@ -5,6 +5,7 @@
 //!   given and, through [`Siblings`], the files beside them.
 //! - [`check_file`] and [`check_tree`] do the same for a file and for an unpacked artifact on disk,
 //!   [`check_links`] asks that it leads nowhere else.
+//! - [`probe`](probe()) loads a library in a sandbox of its own and says what that did.
 //! - [`explain`] gives the page of a rule.
 //!
 //! A finding is an answer; an error means that the check could not look. A message about a symbol
@@ -19,6 +20,7 @@ mod hardening;
 mod leaks;
 mod links;
 mod loading;
+mod probe;
 mod report;
 mod rule;
 mod siblings;
@@ -28,6 +30,7 @@ mod versions;
 
 pub use check::{Candidate, check_library};
 pub use contract::{Contract, Promise, PromisedKind, Target};
+pub use probe::{Loaded, ProbeError, ProbeOptions, ProbeReport, not_probed, probe};
 pub use report::Report;
 pub use rule::{Rule, explain, nearest_rule, rules};
 pub use siblings::{NoSiblings, Siblings};

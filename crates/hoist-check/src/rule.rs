@@ -75,6 +75,12 @@ rules! {
     HARDEN_RELRO "harden.relro" Warning "its relocated data stays writable";
     HARDEN_BIND_NOW "harden.bind_now" Warning "looks up functions at their first call";
     LEAK_BUILD_PATH "leak.build_path" Warning "a path of the build machine is in the file";
+    LOAD_CRASH "load.crash" Error "the process that loads it dies, or is ended early";
+    LOAD_HANG "load.hang" Error "loading it does not come to an end";
+    LOAD_FAIL "load.fail" Error "the loader refuses it, or does not find what it promises";
+    LOAD_FPENV "load.fpenv" Warning "changes floating-point arithmetic of the whole process";
+    LOAD_SIDE_EFFECT "load.side_effect" Warning "changes the process that merely loads it";
+    LOAD_UNVERIFIED "load.unverified" Warning "it could not be loaded here, so nothing is known of that";
     LOAD_CONSTRUCTOR "load.constructor" Info "runs code while it is loaded";
 }
 

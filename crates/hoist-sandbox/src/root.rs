@@ -4,6 +4,7 @@
 //! the mounts are attached. So no path inside, whatever links an earlier build left there, can
 //! lead the set-up to the host.
 
+use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
@@ -57,7 +58,7 @@ pub(crate) fn enter(spec: &Spec, proc_read_only: bool) -> Result<Option<Obstacle
     make_dir(Path::new("/proc"))?;
     attach(&proc, Path::new("/proc"))?;
     for dir in ["/dev/shm", "/tmp"] {
-        mount_scratch(dir)?;
+        mount_scratch(dir, spec.limits.scratch_bytes)?;
     }
     for link in &spec.symlinks {
         make_symlink(&link.target, &link.link)?;
@@ -181,9 +182,12 @@ fn attach_devices(devices: Vec<(PathBuf, OwnedFd)>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn mount_scratch(dir: &str) -> Result<(), Failure> {
+/// Mounts an empty tmpfs; without a size in bytes, the kernel takes half of the memory.
+fn mount_scratch(dir: &str, size: Option<u64>) -> Result<(), Failure> {
     make_dir(Path::new(dir))?;
-    mount("tmpfs", dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=1777")
+    let size = size.map_or_else(String::new, |bytes| format!(",size={bytes}"));
+    let options = CString::new(format!("mode=1777{size}")).unwrap_or_default();
+    mount("tmpfs", dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
         .map_err(Failure::step("mount a tmpfs at", dir))
 }
 

@@ -94,7 +94,7 @@ pub struct File {
 
 /// Upper bounds on one run; `None` leaves what hoist itself was given.
 ///
-/// All but [`Limits::wall`] are per-process limits of the kernel (`setrlimit(2)`). Core dumps are
+/// All but [`Limits::wall`] and [`Limits::scratch_bytes`] are per-process limits of the kernel (`setrlimit(2)`). Core dumps are
 /// always off.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -108,6 +108,8 @@ pub struct Limits {
     pub processes: Option<u64>,
     /// Size of one file (`RLIMIT_FSIZE`): the writer beyond it gets `SIGXFSZ`.
     pub file_size_bytes: Option<u64>,
+    /// All that may be written to `/tmp`, and as much again to `/dev/shm`.
+    pub scratch_bytes: Option<u64>,
     /// Open files of one process (`RLIMIT_NOFILE`).
     pub open_files: Option<u64>,
 }

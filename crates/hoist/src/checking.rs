@@ -6,13 +6,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
-use hoist_check::{Checked, Contract, Promise, Target, TreeError, check_links, check_tree};
+use hoist_check::{Checked, Contract, Loaded, Promise, Target, TreeError, check_links, check_tree};
 use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile};
 use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
 
 use crate::error::CliError;
 use crate::output::{BOLD, DIM, count, severity_style};
+use crate::probing::Probing;
 use crate::project::Project;
 use crate::settings::Settings;
 
@@ -118,21 +119,27 @@ pub(crate) fn check_artifact(
     tree: &Path,
 ) -> Result<Findings, CliError> {
     let contracts = project_contracts(project, settings);
-    let mut findings = check_with(tree, &contracts, &Contract::new(Target::HOST))?;
+    let probing = Probing::of_manifest(&project.manifest.check);
+    let mut findings =
+        check_with(tree, &contracts, &Contract::new(Target::HOST), probing.as_ref())?;
     findings.add_links(tree, &contracts)?;
     Ok(findings)
 }
 
 /// Checks a folder: an artifact by the ABI file packed in it, and every other library as one
 /// without promises. Each must export `exports` as well.
-pub(crate) fn check_folder(folder: &Path, exports: &[Promise]) -> Result<Findings, CliError> {
+pub(crate) fn check_folder(
+    folder: &Path,
+    exports: &[Promise],
+    probing: Option<&Probing>,
+) -> Result<Findings, CliError> {
     let others = Contract {
         exports: exports.to_owned(),
         promised_by: "--export".to_owned(),
         ..Contract::new(Target::HOST)
     };
     let Some(abi) = packed_abi(folder)? else {
-        return check_with(folder, &BTreeMap::new(), &others);
+        return check_with(folder, &BTreeMap::new(), &others, probing);
     };
     let target = Target::of_system(&abi.system).unwrap_or(Target::HOST);
     let mut contracts = promised_contracts(&abi, target, ABI_PATH);
@@ -144,7 +151,7 @@ pub(crate) fn check_folder(folder: &Path, exports: &[Promise]) -> Result<Finding
         }
         contract.exports.extend(asked);
     }
-    let mut findings = check_with(folder, &contracts, &others)?;
+    let mut findings = check_with(folder, &contracts, &others, probing)?;
     findings.add_links(folder, &contracts)?;
     Ok(findings)
 }
@@ -211,12 +218,16 @@ fn check_with(
     folder: &Path,
     contracts: &BTreeMap<String, Contract>,
     others: &Contract,
+    probing: Option<&Probing>,
 ) -> Result<Findings, CliError> {
     let mut findings = Findings::default();
-    for Checked { path, report } in check_tree(folder, contracts, others)? {
-        let promised = &contracts.get(&path).unwrap_or(others).exports;
+    for Checked { path, mut report } in check_tree(folder, contracts, others)? {
+        let contract = contracts.get(&path).unwrap_or(others);
         let size = fs::metadata(folder.join(&path)).map_or(0, |metadata| metadata.len());
-        findings.add(&path, &report, promised, size);
+        if let Some(probing) = probing {
+            probing.add_to(&mut report, contract, || Ok(Loaded::in_artifact(folder, &path)))?;
+        }
+        findings.add(&path, &report, &contract.exports, size);
     }
     Ok(findings)
 }

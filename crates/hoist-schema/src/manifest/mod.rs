@@ -194,6 +194,12 @@ pub struct Check {
     /// Refuse exports that the header does not declare.
     #[serde(default)]
     pub exports_exact: bool,
+    /// Load the libraries in a sandbox of their own. When unsaid, where this machine gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<bool>,
+    /// Longest time that loading one may take; 10 seconds when unsaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_timeout: Option<Timeout>,
 }
 
 /// `[bench]`: a command that prints a JSON object of measurements, held against bars.

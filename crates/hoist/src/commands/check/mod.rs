@@ -1,9 +1,11 @@
 //! `hoist check`: what the linker, the loader and an auditor will see.
 
+mod probe;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hoist_check::{Contract, Promise, Target, check_file};
+use hoist_check::{Contract, Loaded, Promise, Target, check_file};
 use hoist_nix::StorePath;
 use hoist_schema::record::CheckRecord;
 use hoist_schema::{Exit, Severity};
@@ -12,6 +14,7 @@ use crate::checking::{Findings, check_folder};
 use crate::error::CliError;
 use crate::output::{Output, count};
 use crate::settings::Settings;
+use probe::ProbeArgs;
 
 /// Check shared libraries as the linker, the loader and an auditor would
 ///
@@ -23,6 +26,7 @@ Examples:
   hoist check build/libx.so
   hoist check /nix/store/…-pattern-search-0.1.0
   hoist check --export pattern_search_ffi libx.so
+  hoist check --probe libx.so         load it in a sandbox as well
   hoist check --all --json dist/ | jq .rule
   hoist check --report report.json dist/      all that was looked at and found, as one file")]
 pub(crate) struct CheckArgs {
@@ -35,6 +39,8 @@ pub(crate) struct CheckArgs {
     /// Show what is only worth knowing as well
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    probe: ProbeArgs,
     /// Write all that was looked at and found to this file as well, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -42,12 +48,13 @@ pub(crate) struct CheckArgs {
 
 pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
     let exports: Vec<Promise> = args.export.iter().map(Promise::function).collect();
+    let probing = args.probe.probing();
     let mut findings = Findings::default();
     for path in &args.paths {
         let there = in_store(path, settings).unwrap_or_else(|| path.clone());
         if there.is_dir() {
             let progress = out.progress(format!("checking {}", there.display()));
-            let found = check_folder(&there, &exports)?;
+            let found = check_folder(&there, &exports, probing.as_ref())?;
             drop(progress);
             findings.libraries.extend(found.libraries);
             findings.findings.extend(found.findings);
@@ -57,7 +64,10 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
                 promised_by: "--export".to_owned(),
                 ..Contract::new(Target::HOST)
             };
-            let report = check_file(&there, &contract)?;
+            let mut report = check_file(&there, &contract)?;
+            if let Some(probing) = &probing {
+                probing.add_to(&mut report, &contract, || Loaded::alone(&there))?;
+            }
             let size = fs::metadata(&there).map_or(0, |metadata| metadata.len());
             findings.add(&path.display().to_string(), &report, &exports, size);
         }
