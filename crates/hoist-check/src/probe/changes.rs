@@ -66,33 +66,32 @@ const FPCR: Controls = Controls {
 };
 
 fn report_floating_point(judge: &mut Judge<'_>, seen: &Seen<'_>) {
+    let mut changes = Vec::new();
     for line in seen.told.each("floating") {
         let controls = match line.value(0) {
             "x87" => X87,
             _ if cfg!(target_arch = "aarch64") => FPCR,
             _ => MXCSR,
         };
-        let found = u64::from_str_radix(line.value(1), 16).unwrap_or(controls.fresh);
-        let changed: Vec<&str> = controls
-            .bits
-            .iter()
-            .filter(|(mask, _)| (found ^ controls.fresh) & mask != 0)
-            .map(|(_, meaning)| *meaning)
-            .collect();
-        let what = if changed.is_empty() { "other bits".to_owned() } else { changed.join(", ") };
-        let flushes = changed.iter().any(|meaning| meaning.contains("become zero"));
-        let message = format!(
-            "loading it changes how the whole process computes: {what}; {} is {found:#x}, was {:#x}",
-            controls.register, controls.fresh
-        );
-        let fix = if flushes {
-            "link without `-ffast-math` (and `-Ofast`, `-funsafe-math-optimizations`), which before \
-             gcc 13 add crtfastmath.o to shared libraries; compiling with them is no matter"
-        } else {
-            "set the floating-point state at the begin of a function and restore it at its end"
-        };
-        judge.report(&LOAD_FPENV, message, fix);
+        let Controls { register, fresh, bits } = controls;
+        let found = u64::from_str_radix(line.value(1), 16).unwrap_or(fresh);
+        let other = bits.iter().filter(|(mask, _)| (found ^ fresh) & mask != 0);
+        let other: Vec<&str> = other.map(|(_, meaning)| *meaning).collect();
+        let what = if other.is_empty() { "other bits".to_owned() } else { other.join(", ") };
+        changes.push(format!("{what} ({register} is {found:#x}, was {fresh:#x})"));
     }
+    if changes.is_empty() {
+        return;
+    }
+    let changes = changes.join("; ");
+    let fix = if changes.contains("become zero") {
+        "link without `-ffast-math` (and `-Ofast`, `-funsafe-math-optimizations`), which before gcc \
+         13 add crtfastmath.o to shared libraries; compiling with them is no matter"
+    } else {
+        "set the floating-point state at the begin of a function and restore it at its end"
+    };
+    let message = format!("loading it changes how the whole process computes: {changes}");
+    judge.report(&LOAD_FPENV, message, fix);
 }
 
 fn report_output(effect: &mut impl FnMut(String, &str), seen: &Seen<'_>) {

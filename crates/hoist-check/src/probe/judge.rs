@@ -210,7 +210,8 @@ fn cause(seen: &Seen<'_>, signal: i64) -> String {
         })
     });
     match signal {
-        4 => "; it executed an instruction that this machine's processor does not have".to_owned(),
+        4 => "; it executed an illegal instruction: one that this processor does not have, or a trap \
+              that the compiler put where nothing should come".to_owned(),
         8 => "; it divided by zero or raised a floating-point exception".to_owned(),
         9 => "; it used too much memory, or was killed from outside".to_owned(),
         25 => "; it wrote a file of more than 64 MiB".to_owned(),

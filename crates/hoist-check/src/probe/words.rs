@@ -112,6 +112,8 @@ fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn slate(subject: &[u8], supervisor: &[u8]) -> Vec<u8> {
@@ -153,20 +155,37 @@ mod tests {
         assert_eq!(Told::parse(&[]), Told::default());
     }
 
-    #[test]
-    fn any_bytes_are_read_without_a_panic() {
-        // A generator of its own: 64-bit LCG by Knuth.
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        for round in 0..200 {
-            let bytes: Vec<u8> = (0..SLATE_BYTES - round * 3)
-                .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    // Few different bytes, so that lines, spaces and escapes are frequent.
-                    b"\\x4a \nphase\xff\0"[usize::try_from(state >> 60).unwrap_or(0) % 14]
-                })
-                .collect();
+    /// As `say` of `probe/main.c` writes a value.
+    fn escape(value: &[u8]) -> String {
+        let escape = |&byte: &u8| match byte {
+            b'!'..=b'~' if byte != b'\\' => char::from(byte).to_string(),
+            _ => format!("\\x{byte:02x}"),
+        };
+        value.iter().map(escape).collect()
+    }
+
+    proptest! {
+        /// A value in any bytes arrives as it was said, but for what is no UTF-8.
+        #[test]
+        fn reading_undoes_saying(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..6)) {
+            let mut text = "key".to_owned();
+            for value in &values {
+                text = format!("{text} {}", escape(value));
+            }
+            let told = Told::parse(&slate(format!("{text}\n").as_bytes(), b""));
+            let wanted: Vec<String> =
+                values.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
+            prop_assert_eq!(&told.subject[0].values, &wanted);
+        }
+
+        /// What a library scribbled on the slate is read as something, in bounds.
+        #[test]
+        fn any_bytes_are_read(
+            bytes in prop::collection::vec(prop::sample::select(&b"\\x4a \nphase\xff\0"[..]), 0..SLATE_BYTES + 9)
+        ) {
             let told = Told::parse(&bytes);
-            assert!(told.subject.len() + told.supervisor.len() <= 2 * MOST_LINES);
+            prop_assert!(told.subject.len() <= MOST_LINES && told.supervisor.len() <= MOST_LINES);
+            prop_assert!(told.subject.iter().all(|line| !line.key.contains('\n')));
         }
     }
 }
