@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use std::thread::available_parallelism;
 
 use hoist_check::{
-    Checked, Contract, Loaded, Policy, ProbeError, Promise, Report, Target, TreeError,
-    apply_waivers, check_file, check_links, check_tree_on,
+    Checked, CompareError, Contract, Loaded, Policy, ProbeError, Promise, Report, Target,
+    TreeError, apply_waivers, check_file, check_file_against, check_links, check_tree_on,
 };
 use hoist_elf::header::Header;
 use hoist_elf::{DottedVersion, ElfFacts};
@@ -19,7 +19,7 @@ use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
 
 use crate::error::CliError;
-use crate::output::{BOLD, DIM, Output, count, severity_style};
+use crate::output::{BOLD, DIM, count, severity_style};
 use crate::probing::Probing;
 use crate::project::Project;
 use crate::report::severity_word;
@@ -72,7 +72,7 @@ impl Request {
     }
 
     /// The whole contract of a library without promises of its own.
-    fn of_others(&self) -> Contract {
+    pub(crate) fn of_others(&self) -> Contract {
         self.amended(self.contract.clone())
     }
 
@@ -264,7 +264,11 @@ pub(crate) fn check_folder(folder: &Path, request: &Request) -> Result<Findings,
 pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Findings, CliError> {
     let contract = request.of_others();
     let mut report = check_file(path, &contract)?;
-    examine(&contract, request, &mut report, || Loaded::alone(path))?;
+    if let Some(old) = &request.previous {
+        let compared = check_file_against(path, name, old, &contract);
+        report.findings.extend(compared.map_err(|error| not_compared(&error, old))?.findings);
+    }
+    probe_as_asked(&contract, request, &mut report, || Loaded::alone(path))?;
     let mut findings = Findings::default();
     findings.add(kept(name, path, &contract, report));
     findings.findings.iter_mut().for_each(|finding| name.clone_into(&mut finding.file));
@@ -272,17 +276,24 @@ pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Fi
     Ok(findings)
 }
 
-/// What is asked of one library beside the rules of its contract: the one place where it is
-/// compared with another build, and where it is loaded.
-fn examine(
+/// A refusal to compare with the build at `old`.
+pub(crate) fn not_compared(error: &CompareError, old: &Path) -> CliError {
+    let exit = match error {
+        CompareError::Read(_) => Exit::Machine,
+        _ => Exit::No,
+    };
+    let hint = "`hoist check FILE` tells more about each".to_owned();
+    let refusal = CliError::from_error(error, Some(hint), exit);
+    refusal.details(vec![format!("  against {}", old.display())])
+}
+
+/// Loads a library, if that is asked.
+fn probe_as_asked(
     contract: &Contract,
     request: &Request,
     report: &mut Report,
     loaded: impl FnOnce() -> Result<Loaded, ProbeError>,
 ) -> Result<(), CliError> {
-    if request.previous.is_some() {
-        Output::warn("`previous` is passed over: nothing is compared with another build");
-    }
     match &request.probe {
         Some(probing) => probing.add_to(report, contract, loaded),
         None => Ok(()),
@@ -314,6 +325,16 @@ fn kept(
 fn glibc_floor(facts: &ElfFacts) -> Option<DottedVersion> {
     let needs = facts.version_needs.iter().filter(|need| !need.is_weak);
     needs.filter_map(|need| DottedVersion::after("GLIBC_", &need.version)).max()
+}
+
+/// What the ABI file packed in a folder asks of each library; nothing without one.
+pub(crate) fn folder_contracts(
+    folder: &Path,
+    request: &Request,
+) -> Result<BTreeMap<String, Contract>, CliError> {
+    let Some(abi) = packed_abi(folder)? else { return Ok(BTreeMap::new()) };
+    let contracts = promised_contracts(&abi, ABI_PATH, request);
+    Ok(contracts.into_iter().map(|(path, contract)| (path, request.amended(contract))).collect())
 }
 
 /// The ABI file of the artifact at `folder`; `None` for a folder without one.
@@ -383,7 +404,7 @@ fn check_with(
     let keep = |Checked { path, mut report }: Checked| {
         let contract = contracts.get(&path).unwrap_or(others);
         let loaded = || Ok(Loaded::in_artifact(folder, &path));
-        examine(contract, request, &mut report, loaded)?;
+        probe_as_asked(contract, request, &mut report, loaded)?;
         Ok::<_, CliError>(kept(&path, &folder.join(&path), contract, report))
     };
     let mut findings = Findings::default();

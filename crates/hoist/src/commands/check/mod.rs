@@ -1,5 +1,6 @@
 //! `hoist check`: what the linker, the loader and an auditor will see.
 
+mod against;
 mod asked;
 mod neutral;
 mod probe;
@@ -14,6 +15,7 @@ use hoist_nix::StorePath;
 use hoist_schema::manifest::IsaLevel;
 use hoist_schema::{Exit, Severity};
 
+use self::against::Old;
 use crate::checking::{Findings, Request, check_folder, check_one, check_project};
 use crate::error::CliError;
 use crate::output::{Output, count, size};
@@ -33,6 +35,7 @@ Examples:
   hoist check build/libx.so
   hoist check /nix/store/…-pattern-search-0.1.0
   hoist check --probe libx.so                   load it in a sandbox as well
+  hoist check libx.so --against pattern-search  can callers of the active generation use it?
   hoist check --header x.h --glibc 2.28 --isa x86-64-v2 libx.so
   hoist check --policy manylinux_2_28 dist/     what wheels may ask of their hosts
   hoist check --all --json dist/ | jq .rule     a record for each finding
@@ -61,6 +64,10 @@ pub(crate) struct CheckArgs {
     isa: Option<IsaLevel>,
     #[command(flatten)]
     probe: probe::ProbeArgs,
+    /// Compare with the build that callers were compiled for: a file, folder, store path or
+    /// generation (NAME or NAME@N)
+    #[arg(long, value_name = "OLD")]
+    against: Option<String>,
     /// Show what is only worth knowing, and waived, as well
     #[arg(long)]
     all: bool,
@@ -119,9 +126,15 @@ fn find(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Findings,
         return find_in_project(args, settings, out);
     }
     let request = asked::request(args, None)?;
+    let old = args.against.as_ref().map(|named| Old::find(named, settings)).transpose()?;
     let mut all = Findings::default();
     for path in &args.paths {
         let mut found = look_at(path, settings, &request, args.format == Format::Neutral, out)?;
+        if let Some(old) = &old {
+            let there = in_store(path, settings).unwrap_or_else(|| path.clone());
+            let name = path.display().to_string();
+            found.findings.extend(old.compare(&there, &name, &request, out)?);
+        }
         if let [_] = args.paths.as_slice() {
             return Ok(found);
         }
@@ -141,14 +154,13 @@ fn look_at(
     out: &Output,
 ) -> Result<Findings, CliError> {
     let there = in_store(path, settings).unwrap_or_else(|| path.to_owned());
+    let _progress = out.progress(format!("checking {}", there.display()));
     // The neutral format is about a file; a folder in its place is a finding.
     if is_one_file || !there.is_dir() {
         return check_one(&there, &path.display().to_string(), request);
     }
-    let _progress = out.progress(format!("checking {}", there.display()));
-    let mut found = check_folder(&there, request)?;
-    found.below = path.display().to_string();
-    Ok(found)
+    let found = check_folder(&there, request)?;
+    Ok(Findings { below: path.display().to_string(), ..found })
 }
 
 /// Looks at what the project here shipped last for this system.
@@ -175,6 +187,10 @@ fn find_in_project(
     let _progress = out.progress(format!("checking {}", there.display()));
     let mut found = check_project(&project, settings, &there, &request)?;
     found.below = path.display().to_string();
+    if let Some(named) = &args.against {
+        let old = Old::find(named, settings)?;
+        found.findings.extend(old.compare(&there, &found.below, &request, out)?);
+    }
     Ok(found)
 }
 
