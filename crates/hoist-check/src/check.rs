@@ -10,7 +10,7 @@ use crate::rule::{
     FILE_TRAILING_DATA, FILE_TRUNCATED,
 };
 use crate::siblings::Siblings;
-use crate::{dependencies, exports, hardening, leaks, loading, target, versions};
+use crate::{dependencies, exports, hardening, isa, leaks, loading, target, versions};
 
 /// A library to check.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,7 @@ pub fn check_library(
     }
     check_container(&mut judge, &facts, candidate.size_bytes);
     target::check_pages(&mut judge, &facts);
+    isa::check(&mut judge, &facts, candidate.bytes);
     exports::check(&mut judge, &facts, candidate.bytes);
     dependencies::check(&mut judge, &facts, candidate.path, siblings);
     versions::check(&mut judge, &facts);

@@ -27,27 +27,38 @@ pub fn find_local_symbol(bytes: &[u8], name: &str) -> Option<LocalSymbol> {
 fn find(bytes: &[u8], name: &[u8]) -> Result<Option<LocalSymbol>, ElfError> {
     let identity = Identity::read(bytes)?;
     let image = Image::new(bytes, identity.class, identity.endian);
-    let sections = read_sections(&image)?;
-    for table in sections.iter().filter(|section| section.kind == SHT_SYMTAB) {
-        let Some(names) = usize::try_from(table.link).ok().and_then(|link| sections.get(link))
-        else {
-            continue;
-        };
-        let names = image.slice(names.offset, names.size_bytes, "the section of symbol names")?;
-        let symbols = image.part(table.offset, table.size_bytes, ".symtab")?;
-        for index in 0..table.size_bytes / image.symbol_bytes() {
-            let raw = RawSymbol::read(&symbols, index)?;
-            let found = usize::try_from(raw.name_index)
-                .ok()
-                .and_then(|start| names.get(start..))
-                .and_then(|tail| tail.strip_prefix(name));
-            if raw.section != SHN_UNDEF && found.is_some_and(|rest| rest.first() == Some(&0)) {
-                return Ok(Some(LocalSymbol {
-                    binding: Binding::of(raw.info),
-                    visibility: Visibility::of(raw.other),
-                }));
-            }
+    let mut found = None;
+    each_symtab_symbol(&image, |raw, names| {
+        let rest = names.strip_prefix(name);
+        if found.is_none() && rest.is_some_and(|rest| rest.first() == Some(&0)) {
+            found = Some(LocalSymbol {
+                binding: Binding::of(raw.info),
+                visibility: Visibility::of(raw.other),
+            });
+        }
+    })?;
+    Ok(found)
+}
+
+/// Calls `visit` with every definition of `.symtab` and the names from its own on.
+pub(crate) fn each_symtab_symbol<'a>(
+    image: &Image<'a>,
+    mut visit: impl FnMut(&RawSymbol, &'a [u8]),
+) -> Result<(), ElfError> {
+    let sections = read_sections(image)?;
+    // More than one would let a small file be read over and over.
+    let table = sections.iter().find(|section| section.kind == SHT_SYMTAB);
+    let Some(table) = table else { return Ok(()) };
+    let names = usize::try_from(table.link).ok().and_then(|link| sections.get(link));
+    let Some(names) = names else { return Ok(()) };
+    let names = image.slice(names.offset, names.size_bytes, "the section of symbol names")?;
+    let symbols = image.part(table.offset, table.size_bytes, ".symtab")?;
+    for index in 0..table.size_bytes / image.symbol_bytes() {
+        let raw = RawSymbol::read(&symbols, index)?;
+        let from_own = usize::try_from(raw.name_index).ok().and_then(|start| names.get(start..));
+        if let Some(from_own) = from_own.filter(|_| raw.section != SHN_UNDEF) {
+            visit(&raw, from_own);
         }
     }
-    Ok(None)
+    Ok(())
 }

@@ -36,6 +36,7 @@ pub(crate) struct Section {
     pub(crate) name_index: u64,
     pub(crate) kind: u32,
     pub(crate) flags: u64,
+    pub(crate) address: u64,
     pub(crate) offset: u64,
     pub(crate) size_bytes: u64,
     pub(crate) link: u32,
@@ -97,6 +98,7 @@ impl Header {
             name_index: entry.u32(0, WHAT)?.into(),
             kind: entry.u32(4, WHAT)?,
             flags: entry.field(8, 8, WHAT)?,
+            address: entry.field(12, 16, WHAT)?,
             offset: entry.field(16, 24, WHAT)?,
             size_bytes: entry.field(20, 32, WHAT)?,
             link: entry.u32(if image.is_64() { 40 } else { 24 }, WHAT)?,
@@ -112,6 +114,24 @@ pub(crate) fn read_sections(image: &Image<'_>) -> Result<Vec<Section>, ElfError>
     let length = header.count.saturating_mul(header.entry_bytes);
     image.slice(header.table, length, "the section header table")?;
     (0..header.count).map(|index| header.section(image, index)).collect()
+}
+
+/// Reads the headers of the sections called `name`; none where the table is damaged.
+pub(crate) fn sections_called(image: &Image<'_>, name: &[u8]) -> Vec<Section> {
+    let read = || -> Result<Vec<Section>, ElfError> {
+        let Some(header) = Header::read(image)? else { return Ok(Vec::new()) };
+        let sections = read_sections(image)?;
+        let names = usize::try_from(header.names).ok().and_then(|index| sections.get(index));
+        let Some(names) = names else { return Ok(Vec::new()) };
+        let names = image.slice(names.offset, names.size_bytes, "the section of section names")?;
+        let is_called = |section: &Section| {
+            let start = usize::try_from(section.name_index).ok();
+            let rest = start.and_then(|start| names.get(start..)?.strip_prefix(name));
+            rest.is_some_and(|rest| rest.first() == Some(&0))
+        };
+        Ok(sections.into_iter().filter(is_called).collect())
+    };
+    read().unwrap_or_default()
 }
 
 /// Where the section header table ends by the ELF header alone, which may be past the file.

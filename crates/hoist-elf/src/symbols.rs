@@ -153,6 +153,11 @@ pub(crate) struct RawSymbol {
 }
 
 impl RawSymbol {
+    /// What it names.
+    pub(crate) fn kind(&self) -> SymbolKind {
+        SymbolKind::of(self.info)
+    }
+
     /// Reads entry `index` of `table`, which starts at the table's first byte.
     pub(crate) fn read(table: &Image<'_>, index: u64) -> Result<Self, ElfError> {
         const WHAT: &str = "a symbol table entry";
@@ -186,7 +191,9 @@ pub(crate) fn read_symbols(
     let chains = gnu_chains(map, entries)?;
     let count = match (count_by_sysv_hash(image, map, entries, machine)?, &chains) {
         (Some(count), _) => count,
-        (None, Some(chains)) => chains.end().max(count_by_relocations(image, map, entries)?),
+        (None, Some(chains)) => {
+            chains.end().max(count_by_relocations(image, map, entries, machine)?)
+        }
         (None, None) => {
             let (present, absent) = ("DT_SYMTAB", "DT_HASH or DT_GNU_HASH");
             return Err(ElfError::MissingEntry { present, absent });
