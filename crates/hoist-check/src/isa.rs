@@ -17,6 +17,9 @@ const MOST_NAMED: usize = 3;
 /// Bits of `GNU_PROPERTY_X86_ISA_1_NEEDED`, lowest first.
 const NOTED_LEVELS: [IsaLevel; 4] = [IsaLevel::V1, IsaLevel::V2, IsaLevel::V3, IsaLevel::V4];
 
+/// When resolvers run, as a part of a message.
+const WHILE_RELOCATING: &str = " while relocating";
+
 /// A function that callers or the loader run.
 struct Root {
     address: u64,
@@ -75,7 +78,8 @@ fn check_code(judge: &mut Judge<'_>, facts: &ElfFacts, survey: &IsaSurvey<'_>, b
             let judgement = format!("without a test; targets have {}", Need::Level(baseline));
             unguarded.push(about(evidence, &judgement));
         }
-        if let Some(evidence) = &needs.guarded {
+        // Who calls what a resolver returns says so.
+        if let Some(evidence) = needs.guarded.as_ref().filter(|_| when != WHILE_RELOCATING) {
             dispatched.push(about(evidence, "behind a test of the processor"));
         }
     }
@@ -115,7 +119,7 @@ fn roots(contract: &Contract, facts: &ElfFacts) -> Vec<Root> {
     }
     let calls = &facts.loader_calls;
     for (functions, when) in [
-        (&calls.resolvers, " while relocating"),
+        (&calls.resolvers, WHILE_RELOCATING),
         (&calls.constructors, " while loading"),
         (&calls.destructors, " while unloading"),
     ] {

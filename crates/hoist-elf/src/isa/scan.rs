@@ -276,9 +276,9 @@ impl<'v, T: Tests> Visit<'v, T> {
         }
     }
 
-    /// Notes the functions and variables whose addresses are given to a call.
+    /// Notes the functions and variables whose addresses are given to the call that was noted last.
     fn note_arguments(&mut self, at: u64, registers: &Registers, is_guarded: bool) {
-        let call = self.recent_call.filter(|_| self.age == 0);
+        let call = self.recent_call;
         for address in ARGUMENTS.into_iter().filter_map(|register| registers.get(register)) {
             if self.scanner.code.is_writable(address) {
                 self.summary.writes.push(Write {
@@ -364,10 +364,9 @@ impl<T: Tests> Visitor for Visit<'_, T> {
         if let Some((way, target)) = self.leads_to(instruction, registers) {
             let edges = self.summary.edges.len();
             let is_test = self.follow(instruction.ip(), way, target, is_guarded);
-            if way == Way::Call {
-                let is_noted = self.summary.edges.len() > edges;
-                self.recent_call = is_noted.then(|| u32::try_from(edges).ok()).flatten();
-                self.age = 0;
+            let edge = (self.summary.edges.len() > edges).then(|| u32::try_from(edges).ok());
+            (self.recent_call, self.age) = (edge.flatten(), 0);
+            if instruction.flow_control() != FlowControl::ConditionalBranch {
                 self.note_arguments(instruction.ip(), registers, is_guarded);
             }
             return is_test;
