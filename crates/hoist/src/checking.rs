@@ -241,6 +241,7 @@ fn project_contracts(project: &Project, settings: &Settings) -> BTreeMap<String,
         }
         contract.exports_exact = check.exports_exact;
         contract.glibc = check.glibc.and_then(|version| version.to_string().parse().ok());
+        contract.isa = check.isa;
         contract.size_bytes = check.size.map(|size| size.min_bytes..=size.max_bytes);
         contract.forbidden_paths.extend(own_folders.iter().cloned());
         contract.leaked_paths.clone_from(&own_folders);

@@ -21,6 +21,19 @@ pub(super) trait Visitor {
     fn falls_out(&mut self, is_guarded: bool);
 }
 
+/// Where a block starts, and what is known there by the path that was walked.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    start: u64,
+    registers: Registers,
+}
+
+impl Block {
+    fn at(start: u64) -> Self {
+        Self { start, registers: Registers::default() }
+    }
+}
+
 /// Walks functions of one library; keeps its memory from one to the next.
 pub(super) struct Walker<'a> {
     code: &'a Code<'a>,
@@ -30,8 +43,8 @@ pub(super) struct Walker<'a> {
     seen: Vec<u64>,
     /// Words of `seen` before this one are full.
     full_words: usize,
-    /// Starts of blocks still to walk: first those that need no test.
-    open: [Vec<u64>; 2],
+    /// Blocks still to walk: first those that need no test.
+    open: [Vec<Block>; 2],
     /// How many bytes may still be decoded.
     bytes_left: u64,
 }
@@ -67,44 +80,40 @@ impl<'a> Walker<'a> {
         self.seen.clear();
         self.seen.resize(length.div_ceil(64), 0);
         self.full_words = 0;
-        self.open[0].push(function.start);
+        self.open[0].push(Block::at(function.start));
         // A jump through a table, and an exception, lead to blocks that no path shows.
         let mut has_hidden_blocks = function.has_landing_pads;
         loop {
-            let (start, is_guarded) = match (self.open[0].pop(), self.open[1].pop()) {
-                (Some(start), guarded) => {
-                    self.open[1].extend(guarded);
-                    (start, false)
-                }
-                (None, Some(start)) => (start, true),
-                (None, None) if has_hidden_blocks && function.is_bounded => {
-                    match self.first_unseen(length) {
-                        Some(at) => (function.start + at as u64, false),
-                        None => return,
-                    }
-                }
-                (None, None) => return,
+            let (block, is_guarded) = if let Some(block) = self.open[0].pop() {
+                (block, false)
+            } else if let Some(block) = self.open[1].pop() {
+                (block, true)
+            } else if has_hidden_blocks && function.is_bounded {
+                let Some(at) = self.first_unseen(length) else { return };
+                (Block::at(function.start + at as u64), false)
+            } else {
+                return;
             };
-            has_hidden_blocks |= self.walk_block(part, function, start, is_guarded, visitor);
+            has_hidden_blocks |= self.walk_block(part, function, block, is_guarded, visitor);
         }
     }
 
-    /// Walks from `start` to where the flow ends or was; returns whether it jumps through a table.
+    /// Walks from the start of `block` to where the flow ends or was; returns whether it jumps through a table.
     fn walk_block(
         &mut self,
         part: usize,
         function: Function,
-        start: u64,
+        block: Block,
         is_guarded: bool,
         visitor: &mut impl Visitor,
     ) -> bool {
+        let Block { start, mut registers } = block;
         let decoder = &mut self.decoders[part];
         let at = usize::try_from(start - self.code.executables[part].address).unwrap_or(usize::MAX);
         if decoder.set_position(at).is_err() {
             return false;
         }
         decoder.set_ip(start);
-        let mut registers = Registers::default();
         let mut instruction = Instruction::default();
         let mut is_call = false;
         loop {
@@ -138,7 +147,7 @@ impl<'a> Walker<'a> {
             if is_near_branch(&instruction) && !is_call {
                 let target = instruction.near_branch_target();
                 if target >= function.start && target < function.end {
-                    self.open[usize::from(is_guarded)].push(target);
+                    self.open[usize::from(is_guarded)].push(Block { start: target, registers });
                 }
             }
             match flow {
@@ -156,7 +165,7 @@ impl<'a> Walker<'a> {
                 _ => None,
             });
             if is_test && !is_guarded {
-                self.open[1].push(next);
+                self.open[1].push(Block { start: next, registers });
                 return false;
             }
         }
