@@ -5,6 +5,8 @@
 //!   given and, through [`Siblings`], the files beside them.
 //! - [`check_file`] and [`check_tree`] do the same for a file and for an unpacked artifact on disk,
 //!   [`check_links`] asks that it leads nowhere else.
+//! - [`Policy`] says what is asked beside promises and how bad a finding is, [`apply_waivers`] what
+//!   a project judges otherwise.
 //! - [`explain`] gives the page of a rule.
 //!
 //! A finding is an answer; an error means that the check could not look. A message about a symbol
@@ -20,16 +22,20 @@ mod isa;
 mod leaks;
 mod links;
 mod loading;
+mod policy;
+mod references;
 mod report;
 mod rule;
+mod secrets;
 mod siblings;
 mod target;
 mod tree;
 mod versions;
 
 pub use check::{Candidate, check_library};
-pub use contract::{Contract, Promise, PromisedKind, Target};
+pub use contract::{Contract, Libc, Promise, PromisedKind, Target};
+pub use policy::{POLICY_NAMES, Policy, apply_waivers};
 pub use report::Report;
 pub use rule::{Rule, explain, nearest_rule, rules};
 pub use siblings::{NoSiblings, Siblings};
-pub use tree::{Checked, TreeError, check_file, check_links, check_tree};
+pub use tree::{Checked, TreeError, check_file, check_links, check_tree, check_tree_on};

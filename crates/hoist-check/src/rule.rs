@@ -52,10 +52,10 @@ rules! {
     TARGET_PAGE_ALIGN "target.page_align" Error "cannot be mapped with the target's pages";
     TARGET_ISA "target.isa" Error "instructions that some target does not have run without a test";
     TARGET_ISA_DISPATCHED "target.isa_dispatched" Info "instructions that some target does not have, behind a test";
-    EXPORT_MISSING "export.missing" Error "a promised function is not exported";
-    EXPORT_UNDEFINED "export.undefined" Error "a promised function is only referred to";
-    EXPORT_HIDDEN "export.hidden" Error "a promised function is defined, but hidden";
-    EXPORT_KIND "export.kind" Error "a promised function is something else";
+    EXPORT_MISSING "export.missing" Error "a promised function or variable is not exported";
+    EXPORT_UNDEFINED "export.undefined" Error "a promised symbol is only referred to";
+    EXPORT_HIDDEN "export.hidden" Error "a promised symbol is defined, but hidden";
+    EXPORT_KIND "export.kind" Error "a promised function or variable is something else";
     EXPORT_EXTRA "export.extra" Error "an export that was not promised, where exactness is asked";
     EXPORT_IFUNC "export.ifunc" Info "a promised function is chosen by a resolver while loading";
     DYN_SONAME "dyn.soname" Error "the library calls itself otherwise than asked";
@@ -77,7 +77,11 @@ rules! {
     HARDEN_RELRO "harden.relro" Warning "its relocated data stays writable";
     HARDEN_BIND_NOW "harden.bind_now" Warning "looks up functions at their first call";
     LEAK_BUILD_PATH "leak.build_path" Warning "a path of the build machine is in the file";
+    LEAK_SECRET "leak.secret" Error "a key, token or password is in the file";
+    STORE_REFERENCE_LOST "store.reference_lost" Warning "names a store path that nothing keeps for it";
     LOAD_CONSTRUCTOR "load.constructor" Info "runs code while it is loaded";
+    WAIVER_EXPIRED "waiver.expired" Warning "a waiver of hoist.toml that counts no more";
+    WAIVER_UNUSED "waiver.unused" Info "a waiver of hoist.toml that is about nothing";
 }
 
 /// The rule with this id.

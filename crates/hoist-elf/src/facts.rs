@@ -4,6 +4,7 @@ use crate::dynamic::{Dynamic, Entries, Strings, read_dynamic};
 use crate::error::ElfError;
 use crate::identity::Identity;
 use crate::image::Image;
+use crate::integrity::{check_tables, check_version};
 use crate::notes::{Notes, read_notes};
 use crate::relocations::RelocationCounts;
 use crate::sections::{SectionFacts, section_facts, table_end};
@@ -70,6 +71,7 @@ impl ElfFacts {
     pub fn read(bytes: &[u8]) -> Result<Self, ElfError> {
         let identity = Identity::read(bytes)?;
         let image = Image::new(bytes, identity.class, identity.endian);
+        check_version(&image)?;
         let segments = read_segments(&image)?;
         let sections = section_facts(&image);
         let mut facts = Self {
@@ -115,6 +117,7 @@ impl ElfFacts {
         };
         let entries = Entries::read(image, segment)?;
         let strings = Strings::read(&map, &entries)?;
+        check_tables(image, &map, &entries)?;
         self.dynamic = read_dynamic(image, &entries, &strings)?;
         let machine = self.identity.machine;
         let mut symbols = read_symbols(image, &map, &entries, &strings, machine)?;

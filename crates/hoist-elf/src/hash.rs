@@ -40,6 +40,10 @@ pub(crate) fn count_by_sysv_hash(
         let length = buckets.saturating_add(count).saturating_mul(cell_bytes);
         return Err(ElfError::Unmapped { what: TABLE, address, length });
     }
+    if buckets == 0 && count > 1 && entries.get(DT_GNU_HASH).is_none() {
+        let (field, wanted) = ("the number of buckets of DT_HASH", "at least 1 for its symbols");
+        return Err(ElfError::Field { field, offset: address, found: 0, wanted });
+    }
     // Which bucket's walk (from 1) came by each symbol: meeting an older walk is an end already
     // proved, meeting the current one is a cycle. So all walks together take `count` steps.
     let mut walked = vec![0_u64; usize::try_from(count).unwrap_or(0)];
@@ -74,6 +78,12 @@ pub(crate) fn gnu_chains(
     let buckets = u64::from(table.u32(0, TABLE)?);
     let first = u64::from(table.u32(4, TABLE)?);
     let bloom_words = u64::from(table.u32(8, TABLE)?);
+    if !bloom_words.is_power_of_two() {
+        // glibc takes the word of a hash by a mask, and asserts that it can.
+        let field = "the number of filter words of DT_GNU_HASH";
+        let (found, wanted) = (bloom_words, "a power of two");
+        return Err(ElfError::Field { field, offset: address + 8, found, wanted });
+    }
     let buckets_at = 16 + bloom_words * table.word_bytes();
     let chains_at = buckets_at + buckets * 4;
     if chains_at > table.size_bytes() {

@@ -15,6 +15,7 @@ mod hash;
 pub mod header;
 mod identity;
 mod image;
+mod integrity;
 pub mod isa;
 mod local;
 mod looks_like;

@@ -166,6 +166,9 @@ impl<'a> LoadMap<'a> {
     }
 }
 
+/// All the addresses that a process has, on the machines that have the most of them today.
+const MOST_MEMORY_BYTES: u64 = 1 << 48;
+
 /// Checks that a segment's bytes are in the file and its memory among the addresses.
 fn check_extent(image: &Image<'_>, index: usize, segment: &Segment) -> Result<(), ElfError> {
     let what = || format!("segment {index}");
@@ -185,6 +188,9 @@ fn check_extent(image: &Image<'_>, index: usize, segment: &Segment) -> Result<()
     };
     if segment.file_size_bytes > segment.memory_size_bytes {
         return wrong("p_filesz of the segment", segment.file_size_bytes, "at most p_memsz");
+    }
+    if segment.memory_size_bytes > MOST_MEMORY_BYTES {
+        return wrong("p_memsz of the segment", segment.memory_size_bytes, "at most 2^48");
     }
     if segment.align > 1 {
         if !segment.align.is_power_of_two() {

@@ -11,6 +11,7 @@ mod output;
 mod place;
 mod project;
 mod receipt;
+mod report;
 mod runtime;
 mod settings;
 mod ship;
