@@ -7,6 +7,7 @@
 //!   [`check_links`] asks that it leads nowhere else.
 //! - [`Policy`] says what is asked beside promises and how bad a finding is, [`apply_waivers`] what
 //!   a project judges otherwise.
+//! - [`probe`](probe()) loads a library in a sandbox of its own and says what that did.
 //! - [`explain`] gives the page of a rule.
 //!
 //! A finding is an answer; an error means that the check could not look. A message about a symbol
@@ -23,6 +24,7 @@ mod leaks;
 mod links;
 mod loading;
 mod policy;
+mod probe;
 mod references;
 mod report;
 mod rule;
@@ -35,6 +37,7 @@ mod versions;
 pub use check::{Candidate, check_library};
 pub use contract::{Contract, Libc, Promise, PromisedKind, Target};
 pub use policy::{POLICY_NAMES, Policy, apply_waivers};
+pub use probe::{Loaded, ProbeError, ProbeOptions, ProbeReport, not_probed, probe};
 pub use report::Report;
 pub use rule::{Rule, explain, nearest_rule, rules};
 pub use siblings::{NoSiblings, Siblings};

@@ -79,6 +79,12 @@ rules! {
     LEAK_BUILD_PATH "leak.build_path" Warning "a path of the build machine is in the file";
     LEAK_SECRET "leak.secret" Error "a key, token or password is in the file";
     STORE_REFERENCE_LOST "store.reference_lost" Warning "names a store path that nothing keeps for it";
+    LOAD_CRASH "load.crash" Error "the process that loads it dies, or is ended early";
+    LOAD_HANG "load.hang" Error "loading it does not come to an end";
+    LOAD_FAIL "load.fail" Error "the loader refuses it, or does not find what it promises";
+    LOAD_FPENV "load.fpenv" Warning "changes floating-point arithmetic of the whole process";
+    LOAD_SIDE_EFFECT "load.side_effect" Warning "changes the process that merely loads it";
+    LOAD_UNVERIFIED "load.unverified" Warning "it could not be loaded here, so nothing is known of that";
     LOAD_CONSTRUCTOR "load.constructor" Info "runs code while it is loaded";
     WAIVER_EXPIRED "waiver.expired" Warning "a waiver of hoist.toml that counts no more";
     WAIVER_UNUSED "waiver.unused" Info "a waiver of hoist.toml that is about nothing";

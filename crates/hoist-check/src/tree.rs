@@ -332,6 +332,16 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
+/// Reads a library as the rules do; a pipe, which could keep its reader waiting, is refused.
+pub(crate) fn read_library(path: &Path) -> Result<Vec<u8>, TreeError> {
+    let read = |source| TreeError::Read { path: path.to_owned(), source };
+    let metadata = fs::metadata(path).map_err(read)?;
+    if !metadata.is_file() {
+        return Err(read(io::ErrorKind::InvalidInput.into()));
+    }
+    read_used(path, metadata.len())
+}
+
 /// Reads a file as far as its headers speak of it, so that a hole behind it costs nothing.
 fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeError> {
     let failed = |source| TreeError::Read { path: path.to_owned(), source };

@@ -36,7 +36,7 @@ pub use dynamic::Dynamic;
 pub use error::ElfError;
 pub use facts::{ElfFacts, FileKind, extent_bytes};
 pub use identity::{Class, Endian, Identity, Machine};
-pub use local::{LocalSymbol, find_local_symbol};
+pub use local::{LocalSymbol, find_local_symbol, function_at};
 pub use looks_like::LooksLike;
 pub use notes::Notes;
 pub use relocations::RelocationCounts;

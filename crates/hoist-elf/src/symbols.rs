@@ -130,7 +130,7 @@ impl Visibility {
 }
 
 impl SymbolKind {
-    fn of(info: u8) -> Self {
+    pub(crate) fn of(info: u8) -> Self {
         match info & 0xf {
             0 => Self::NoType,
             1 => Self::Data,
@@ -153,11 +153,6 @@ pub(crate) struct RawSymbol {
 }
 
 impl RawSymbol {
-    /// What it names.
-    pub(crate) fn kind(&self) -> SymbolKind {
-        SymbolKind::of(self.info)
-    }
-
     /// Reads entry `index` of `table`, which starts at the table's first byte.
     pub(crate) fn read(table: &Image<'_>, index: u64) -> Result<Self, ElfError> {
         const WHAT: &str = "a symbol table entry";

@@ -6,11 +6,10 @@ use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use hoist_check::{
-    Checked, Contract, Policy, Promise, Report, Target, TreeError, apply_waivers, check_file,
-    check_links, check_tree_on,
+    Checked, Contract, Loaded, Policy, ProbeError, Promise, Report, Target, TreeError,
+    apply_waivers, check_file, check_links, check_tree_on,
 };
 use hoist_elf::header::Header;
 use hoist_elf::{DottedVersion, ElfFacts};
@@ -21,6 +20,7 @@ use hoist_schema::{Exit, Finding, Severity};
 
 use crate::error::CliError;
 use crate::output::{BOLD, DIM, Output, count, severity_style};
+use crate::probing::Probing;
 use crate::project::Project;
 use crate::report::severity_word;
 use crate::settings::Settings;
@@ -39,8 +39,8 @@ pub(crate) struct Request {
     pub(crate) amendments: Amendments,
     /// An older build of the same library, to compare with.
     pub(crate) previous: Option<PathBuf>,
-    /// Load it in a child process, for at most this long.
-    pub(crate) probe: Option<Duration>,
+    /// Load it in a sandbox, and how.
+    pub(crate) probe: Option<Probing>,
     /// How many files are checked at a time.
     pub(crate) threads: NonZeroUsize,
 }
@@ -202,7 +202,9 @@ pub(crate) fn check_artifact(
     settings: &Settings,
     tree: &Path,
 ) -> Result<Findings, CliError> {
-    check_project(project, settings, tree, &Request::new(project_policy(project)?))
+    let probe = Probing::of_manifest(&project.manifest.check);
+    let request = Request { probe, ..Request::new(project_policy(project)?) };
+    check_project(project, settings, tree, &request)
 }
 
 /// The policy that `project` asks for.
@@ -261,8 +263,8 @@ pub(crate) fn check_folder(folder: &Path, request: &Request) -> Result<Findings,
 /// Checks one file, called `name`: the rules of its contract, and whatever else was asked.
 pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Findings, CliError> {
     let contract = request.of_others();
-    let report = check_file(path, &contract)?;
-    examine(path, &contract, request, &report);
+    let mut report = check_file(path, &contract)?;
+    examine(&contract, request, &mut report, || Loaded::alone(path))?;
     let mut findings = Findings::default();
     findings.add(kept(name, path, &contract, report));
     findings.findings.iter_mut().for_each(|finding| name.clone_into(&mut finding.file));
@@ -272,12 +274,18 @@ pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Fi
 
 /// What is asked of one library beside the rules of its contract: the one place where it is
 /// compared with another build, and where it is loaded.
-fn examine(_path: &Path, _contract: &Contract, request: &Request, _report: &Report) {
+fn examine(
+    contract: &Contract,
+    request: &Request,
+    report: &mut Report,
+    loaded: impl FnOnce() -> Result<Loaded, ProbeError>,
+) -> Result<(), CliError> {
     if request.previous.is_some() {
         Output::warn("`previous` is passed over: nothing is compared with another build");
     }
-    if request.probe.is_some() {
-        Output::warn("`probe` is passed over: nothing is loaded");
+    match &request.probe {
+        Some(probing) => probing.add_to(report, contract, loaded),
+        None => Ok(()),
     }
 }
 
@@ -372,15 +380,15 @@ fn check_with(
     others: &Contract,
     request: &Request,
 ) -> Result<Findings, CliError> {
-    let keep = |Checked { path, report }: Checked| {
+    let keep = |Checked { path, mut report }: Checked| {
         let contract = contracts.get(&path).unwrap_or(others);
-        let there = folder.join(&path);
-        examine(&there, contract, request, &report);
-        kept(&path, &there, contract, report)
+        let loaded = || Ok(Loaded::in_artifact(folder, &path));
+        examine(contract, request, &mut report, loaded)?;
+        Ok::<_, CliError>(kept(&path, &folder.join(&path), contract, report))
     };
     let mut findings = Findings::default();
     for found in check_tree_on(request.threads, folder, contracts, others, keep)? {
-        findings.add(found);
+        findings.add(found?);
     }
     Ok(findings)
 }

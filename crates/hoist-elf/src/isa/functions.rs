@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::code::Code;
 use crate::ElfFacts;
-use crate::image::Image;
-use crate::local::each_symtab_symbol;
+use crate::local::each_definition;
 use crate::symbols::{Place, Symbol, SymbolKind};
 use crate::unwind::CodeRange;
 
@@ -37,7 +36,7 @@ impl<'a> Functions<'a> {
     /// - `ranges`: what the unwinding tables list.
     pub(super) fn find(
         code: &Code<'a>,
-        image: &Image<'a>,
+        bytes: &'a [u8],
         facts: &ElfFacts,
         ranges: &[CodeRange],
     ) -> Self {
@@ -54,11 +53,15 @@ impl<'a> Functions<'a> {
             found.push((symbol.value, end(symbol.value, symbol.size_bytes), false));
         }
         // Damage of this table takes away names and the functions that only it knows.
-        let _ = each_symtab_symbol(image, |raw, names| {
-            if matches!(raw.kind(), SymbolKind::Function | SymbolKind::IndirectFunction) {
+        let _ = each_definition(bytes, |raw, names| {
+            if matches!(
+                SymbolKind::of(raw.info),
+                SymbolKind::Function | SymbolKind::IndirectFunction
+            ) {
                 local_names.push((raw.value, names));
                 found.push((raw.value, end(raw.value, raw.size_bytes), false));
             }
+            false
         });
         let calls = &facts.loader_calls;
         for &start in calls.constructors.iter().chain(&calls.destructors).chain(&calls.resolvers) {

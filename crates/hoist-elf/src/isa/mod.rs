@@ -97,7 +97,7 @@ impl<'a> IsaSurvey<'a> {
         let map = LoadMap::new(image, &facts.segments)?;
         let code = Code::read(&image, &map, facts)?;
         let ranges = code_ranges(&image, &facts.segments, &map);
-        let mut functions = Functions::find(&code, &image, facts, &ranges);
+        let mut functions = Functions::find(&code, bytes, facts, &ranges);
         let (reach, is_whole) = survey(&code, &mut functions, facts, baseline);
         Ok(Some(Self { code, functions, reach, is_whole }))
     }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod neutral;
+mod probe;
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -31,6 +32,7 @@ use crate::ship::read_lock;
 Examples:
   hoist check build/libx.so
   hoist check /nix/store/…-pattern-search-0.1.0
+  hoist check --probe libx.so                   load it in a sandbox as well
   hoist check --header x.h --glibc 2.28 --isa x86-64-v2 libx.so
   hoist check --policy manylinux_2_28 dist/     what wheels may ask of their hosts
   hoist check --all --json dist/ | jq .rule     a record for each finding
@@ -57,6 +59,8 @@ pub(crate) struct CheckArgs {
           hide_possible_values = true, help = "Instructions that every target's processor has: \
           x86-64, x86-64-v2, -v3, -v4")]
     isa: Option<IsaLevel>,
+    #[command(flatten)]
+    probe: probe::ProbeArgs,
     /// Show what is only worth knowing, and waived, as well
     #[arg(long)]
     all: bool,
