@@ -101,6 +101,8 @@ rules! {
     ABI_SONAME_CHANGED "abi.soname_changed" Warning "programs linked with the old build will not load the new one";
     ABI_ADDED "abi.added" Info "an export that the old build did not have";
     ABI_UNVERIFIED "abi.unverified" Warning "names were compared with the old build, types were not";
+    STALE_SOURCE "stale.source" Warning "made from other inputs than the project has now";
+    STALE_LOCK "stale.lock" Warning "the lock names another artifact than the one that runs";
     WAIVER_EXPIRED "waiver.expired" Warning "a waiver of hoist.toml that counts no more";
     WAIVER_UNUSED "waiver.unused" Info "a waiver of hoist.toml that is about nothing";
 }

@@ -76,6 +76,19 @@ impl Request {
         self.amended(self.contract.clone())
     }
 
+    /// Judges findings about what a project or an ABI file promises.
+    ///
+    /// A release build carries no debug information to hold its header against. Where nobody asked
+    /// for that comparison, its absence is worth knowing, and nothing to do.
+    fn judge(&self, findings: &mut [Finding]) {
+        let is_asked = self.amendments.header.is_some() || self.policy.exports_exact();
+        let unverified = |found: &&mut Finding| found.rule == "export.signature_unverified";
+        for finding in findings.iter_mut().filter(unverified).filter(|_| !is_asked) {
+            finding.severity = finding.severity.min(Severity::Info);
+        }
+        self.policy.judge(findings);
+    }
+
     /// `contract` with what flags and the policy ask besides.
     fn amended(&self, mut contract: Contract) -> Contract {
         let Amendments { exports, header, glibc, isa } = &self.amendments;
@@ -197,14 +210,18 @@ impl From<TreeError> for CliError {
 
 /// Checks the libraries that `project` promises in the output tree or artifact at `tree`, by its own
 /// policy.
+///
+/// - `is_new`: whether to load them as well, if the project does not say otherwise. What is in the
+///   store was loaded before it came there.
 pub(crate) fn check_artifact(
     project: &Project,
     settings: &Settings,
     tree: &Path,
+    is_new: bool,
 ) -> Result<Findings, CliError> {
-    let probe = Probing::of_manifest(&project.manifest.check);
+    let probe = Probing::of_manifest(&project.manifest.check).filter(|_| is_new);
     let request = Request { probe, ..Request::new(project_policy(project)?) };
-    check_project(project, settings, tree, &request)
+    check_project(project, settings, tree, &request, Vec::new())
 }
 
 /// The policy that `project` asks for.
@@ -215,12 +232,14 @@ pub(crate) fn project_policy(project: &Project) -> Result<Policy, CliError> {
     })
 }
 
-/// Checks the libraries that `project` promises in the output tree or artifact at `tree`.
+/// Checks the libraries that `project` promises in the output tree or artifact at `tree`; judges
+/// what was found `besides` with them, by the same policy and waivers.
 pub(crate) fn check_project(
     project: &Project,
     settings: &Settings,
     tree: &Path,
     request: &Request,
+    besides: Vec<Finding>,
 ) -> Result<Findings, CliError> {
     let check = &project.manifest.check;
     let contracts = project_contracts(project, settings, request);
@@ -228,7 +247,8 @@ pub(crate) fn check_project(
     ask_of_all(&mut others, project);
     let mut findings = check_with(tree, &contracts, &request.amended(others), request)?;
     findings.add_links(tree, &contracts)?;
-    request.policy.judge(&mut findings.findings);
+    findings.findings.extend(besides);
+    request.judge(&mut findings.findings);
     apply_waivers(&check.waive, today()?, MANIFEST_FILE, &mut findings.findings);
     Ok(findings)
 }
@@ -256,7 +276,7 @@ pub(crate) fn check_folder(folder: &Path, request: &Request) -> Result<Findings,
             findings
         }
     };
-    request.policy.judge(&mut findings.findings);
+    request.judge(&mut findings.findings);
     Ok(findings)
 }
 

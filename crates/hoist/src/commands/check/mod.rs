@@ -2,6 +2,7 @@
 
 mod against;
 mod asked;
+mod in_project;
 mod neutral;
 mod probe;
 
@@ -14,15 +15,14 @@ use hoist_elf::DottedVersion;
 use hoist_nix::StorePath;
 use hoist_schema::manifest::IsaLevel;
 use hoist_schema::{Exit, Severity};
+use hoist_store::{PathInfo, StoreError};
 
 use self::against::Old;
-use crate::checking::{Findings, Request, check_folder, check_one, check_project};
+use crate::checking::{Findings, Request, check_folder, check_one};
 use crate::error::CliError;
 use crate::output::{Output, count, size};
-use crate::project::Project;
 use crate::report::{ReportForm, Shown, table};
-use crate::settings::{Settings, system};
-use crate::ship::read_lock;
+use crate::settings::Settings;
 
 /// Check shared libraries as the linker, the loader and an auditor would
 ///
@@ -123,7 +123,7 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
 /// Looks at all that was named, or at the artifact of the project here.
 fn find(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Findings, CliError> {
     if args.paths.is_empty() {
-        return find_in_project(args, settings, out);
+        return in_project::find(args, settings, out);
     }
     let request = asked::request(args, None)?;
     let old = args.against.as_ref().map(|named| Old::find(named, settings)).transpose()?;
@@ -159,39 +159,30 @@ fn look_at(
     if is_one_file || !there.is_dir() {
         return check_one(&there, &path.display().to_string(), request);
     }
-    let found = check_folder(&there, request)?;
+    let mut request = request.clone();
+    if let Some(store_path) = store_path(path) {
+        request.contract.references = references(&store_path, settings)?;
+    }
+    let found = check_folder(&there, &request)?;
     Ok(Findings { below: path.display().to_string(), ..found })
 }
 
-/// Looks at what the project here shipped last for this system.
-fn find_in_project(
-    args: &CheckArgs,
-    settings: &Settings,
-    out: &Output,
-) -> Result<Findings, CliError> {
-    let project = Project::load(None)?;
-    let lock = read_lock(&project.folder)?;
-    let shipped = lock.and_then(|mut lock| lock.systems.remove(&system()));
-    let Some(shipped) = shipped else {
-        let name = &project.manifest.package.name;
-        let message = format!("{name} was not shipped yet, so there is nothing to check");
-        return Err(CliError::new(Exit::No, message).hint("`hoist ship`, or name a PATH"));
+/// The hash parts of what `path` keeps; not known of one that is not in hoist's store.
+fn references(path: &StorePath, settings: &Settings) -> Result<Option<Vec<String>>, CliError> {
+    let store = match settings.store() {
+        Err(StoreError::NotAStore { .. }) => return Ok(None),
+        store => store?,
     };
-    let path = PathBuf::from(&shipped.artifact.store_path);
-    let there = in_store(&path, settings).unwrap_or_else(|| path.clone());
-    if !there.is_dir() {
-        let message = format!("{} is not in the store", path.display());
-        return Err(CliError::new(Exit::No, message).hint("`hoist ship` makes it again"));
-    }
-    let request = asked::request(args, Some(&project))?;
-    let _progress = out.progress(format!("checking {}", there.display()));
-    let mut found = check_project(&project, settings, &there, &request)?;
-    found.below = path.display().to_string();
-    if let Some(named) = &args.against {
-        let old = Old::find(named, settings)?;
-        found.findings.extend(old.compare(&there, &found.below, &request, out)?);
-    }
-    Ok(found)
+    let info = store.path_info(path)?;
+    let parts =
+        |info: PathInfo| info.references.iter().map(|it| it.hash_part().to_owned()).collect();
+    Ok(info.map(parts))
+}
+
+/// The store path that a logical path lies in.
+fn store_path(path: &Path) -> Option<StorePath> {
+    let mut parts = path.strip_prefix("/nix/store").ok()?.components();
+    StorePath::parse(parts.next()?.as_os_str().to_str()?).ok()
 }
 
 fn print(args: &CheckArgs, findings: &Findings, out: &Output) {
@@ -235,9 +226,7 @@ fn last_line(args: &CheckArgs, findings: &Findings) -> String {
 
 /// Where a logical store path lies in hoist's own store, unless the machine has it where it says.
 fn in_store(path: &Path, settings: &Settings) -> Option<PathBuf> {
-    let inside = path.strip_prefix("/nix/store").ok().filter(|_| !path.exists())?;
-    let mut parts = inside.components();
-    StorePath::parse(parts.next()?.as_os_str().to_str()?).ok()?;
-    let there = settings.root.join("nix/store").join(inside);
+    store_path(path).filter(|_| !path.exists())?;
+    let there = settings.root.join("nix/store").join(path.strip_prefix("/nix/store").ok()?);
     there.exists().then_some(there)
 }
