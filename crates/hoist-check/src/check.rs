@@ -10,7 +10,10 @@ use crate::rule::{
     FILE_TRAILING_DATA, FILE_TRUNCATED,
 };
 use crate::siblings::Siblings;
-use crate::{dependencies, exports, hardening, leaks, loading, signatures, target, versions};
+use crate::{
+    dependencies, exports, hardening, isa, leaks, loading, references, secrets, signatures, target,
+    versions,
+};
 
 /// A library to check.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +66,7 @@ pub fn check_library(
     }
     check_container(&mut judge, &facts, candidate.size_bytes);
     target::check_pages(&mut judge, &facts);
+    isa::check(&mut judge, &facts, candidate.bytes);
     exports::check(&mut judge, &facts, candidate.bytes);
     signatures::check(&mut judge, &facts, candidate.bytes);
     dependencies::check(&mut judge, &facts, candidate.path, siblings);
@@ -70,6 +74,8 @@ pub fn check_library(
     loading::check(&mut judge, &facts);
     hardening::check(&mut judge, &facts);
     leaks::check(&mut judge, &facts, candidate.bytes);
+    secrets::check(&mut judge, candidate.bytes);
+    references::check(&mut judge, candidate.bytes);
     judge.finish(Some(facts))
 }
 

@@ -19,6 +19,16 @@ pub struct Target {
     pub page_size_bytes: u64,
     /// File name of the dynamic loader, which libraries may need by name.
     pub loader: &'static str,
+    /// Their C library.
+    pub libc: Libc,
+}
+
+/// A C library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are called so")]
+pub enum Libc {
+    Glibc,
+    Musl,
 }
 
 impl Target {
@@ -29,6 +39,7 @@ impl Target {
         endian: Endian::Little,
         page_size_bytes: 4096,
         loader: "ld-linux-x86-64.so.2",
+        libc: Libc::Glibc,
     };
 
     /// 64-bit Arm with glibc, kernels with 64 KiB pages included.
@@ -38,6 +49,7 @@ impl Target {
         endian: Endian::Little,
         page_size_bytes: 65536,
         loader: "ld-linux-aarch64.so.1",
+        libc: Libc::Glibc,
     };
 
     /// The machine that hoist itself was compiled for.
@@ -110,6 +122,9 @@ pub struct Contract {
     pub forbidden_paths: Vec<String>,
     /// Folders of this build whose names must not be anywhere in the file.
     pub leaked_paths: Vec<String>,
+    /// Hash parts of the store paths that its own store path keeps as references; none for an
+    /// artifact that stands alone, and not asked when absent.
+    pub references: Option<Vec<String>>,
     /// Libraries that every target has, by the name in `DT_NEEDED`.
     pub system_libraries: Vec<String>,
     /// Folders of the artifact, relative to its root, that the host adds to the search.
@@ -148,6 +163,7 @@ impl Contract {
                 "/private",
             ]),
             leaked_paths: Vec::new(),
+            references: Some(Vec::new()),
             system_libraries: owned(&[
                 "libc.so.6",
                 "libm.so.6",

@@ -102,6 +102,7 @@ impl<'a> Judge<'a> {
             object: None,
             message: message.to_string(),
             fix: fix.to_string(),
+            waived: None,
         }))
     }
 

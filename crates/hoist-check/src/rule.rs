@@ -50,10 +50,12 @@ rules! {
     TARGET_ENDIAN "target.endian" Error "the other order of bytes";
     TARGET_OSABI "target.osabi" Error "made for another operating system";
     TARGET_PAGE_ALIGN "target.page_align" Error "cannot be mapped with the target's pages";
-    EXPORT_MISSING "export.missing" Error "a promised function is not exported";
-    EXPORT_UNDEFINED "export.undefined" Error "a promised function is only referred to";
-    EXPORT_HIDDEN "export.hidden" Error "a promised function is defined, but hidden";
-    EXPORT_KIND "export.kind" Error "a promised function is something else";
+    TARGET_ISA "target.isa" Error "instructions that some target does not have run without a test";
+    TARGET_ISA_DISPATCHED "target.isa_dispatched" Info "instructions that some target does not have, behind a test";
+    EXPORT_MISSING "export.missing" Error "a promised function or variable is not exported";
+    EXPORT_UNDEFINED "export.undefined" Error "a promised symbol is only referred to";
+    EXPORT_HIDDEN "export.hidden" Error "a promised symbol is defined, but hidden";
+    EXPORT_KIND "export.kind" Error "a promised function or variable is something else";
     EXPORT_SIGNATURE "export.signature" Error "the library was compiled with another declaration than the header's";
     EXPORT_SIGNATURE_UNVERIFIED "export.signature_unverified" Warning "the header's declarations could not be held against the library";
     EXPORT_EXTRA "export.extra" Error "an export that was not promised, where exactness is asked";
@@ -77,6 +79,15 @@ rules! {
     HARDEN_RELRO "harden.relro" Warning "its relocated data stays writable";
     HARDEN_BIND_NOW "harden.bind_now" Warning "looks up functions at their first call";
     LEAK_BUILD_PATH "leak.build_path" Warning "a path of the build machine is in the file";
+    LEAK_SECRET "leak.secret" Error "a key, token or password is in the file";
+    STORE_REFERENCE_LOST "store.reference_lost" Warning "names a store path that nothing keeps for it";
+    LOAD_CONSTRUCTOR "load.constructor" Info "runs code while it is loaded";
+    LOAD_CRASH "load.crash" Error "the process that loads it dies, or is ended early";
+    LOAD_HANG "load.hang" Error "loading it does not come to an end";
+    LOAD_FAIL "load.fail" Error "the loader refuses it, or does not find what it promises";
+    LOAD_FPENV "load.fpenv" Warning "changes floating-point arithmetic of the whole process";
+    LOAD_SIDE_EFFECT "load.side_effect" Warning "changes the process that merely loads it";
+    LOAD_UNVERIFIED "load.unverified" Warning "it could not be loaded here, so nothing is known of that";
     DEBUG_PRESENT "debug.present" Info "it carries debug information";
     DEBUG_ABSENT "debug.absent" Info "it has no debug information, so types cannot be compared";
     DEBUG_UNREADABLE "debug.unreadable" Warning "its debug information is damaged";
@@ -90,7 +101,10 @@ rules! {
     ABI_SONAME_CHANGED "abi.soname_changed" Warning "programs linked with the old build will not load the new one";
     ABI_ADDED "abi.added" Info "an export that the old build did not have";
     ABI_UNVERIFIED "abi.unverified" Warning "names were compared with the old build, types were not";
-    LOAD_CONSTRUCTOR "load.constructor" Info "runs code while it is loaded";
+    STALE_SOURCE "stale.source" Warning "made from other inputs than the project has now";
+    STALE_LOCK "stale.lock" Warning "the lock names another artifact than the one that runs";
+    WAIVER_EXPIRED "waiver.expired" Warning "a waiver of hoist.toml that counts no more";
+    WAIVER_UNUSED "waiver.unused" Info "a waiver of hoist.toml that is about nothing";
 }
 
 /// The rule with this id.

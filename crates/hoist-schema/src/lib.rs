@@ -11,6 +11,6 @@ pub mod manifest;
 pub mod record;
 
 pub use exit::Exit;
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Severity, Waived};
 pub use lock::{Lock, LockError};
 pub use manifest::{Manifest, ManifestError};

@@ -51,6 +51,11 @@ pub struct CheckedLibrary {
     pub exports: usize,
     /// Its size in bytes.
     pub size_bytes: u64,
+    /// All symbols that other libraries can find in it.
+    pub exported: usize,
+    /// Oldest glibc that it loads with, e.g. `2.17`; absent when it asks for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub glibc: Option<String>,
 }
 
 /// One generation of a profile, as `hoist generations` lists it.

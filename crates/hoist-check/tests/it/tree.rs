@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use hoist_check::{Checked, Contract, check_file, check_links, check_tree};
+use hoist_check::{Checked, Contract, check_file, check_links, check_tree, check_tree_on};
 use hoist_elf::testing::Library;
 use tempfile::TempDir;
 
@@ -170,4 +170,37 @@ fn a_promised_library_must_lie_in_the_artifact() {
     assert!(rules.contains(&("lib/libout.so", vec!["file.link_escapes"])), "{rules:?}");
     assert!(rules.contains(&("other/libout.so", vec!["file.link_escapes"])), "{rules:?}");
     assert!(rules.contains(&("lib/libin.so", vec![])), "{rules:?}");
+}
+
+#[test]
+fn a_library_without_the_usual_name_is_found_by_its_first_bytes_and_a_program_is_not() {
+    let artifact = artifact();
+    let root = artifact.path();
+    write(root, "plugins/case.plugin", &Library::new().build());
+    let program = Library { dynamic: vec![(0x6fff_fffb, 0x0800_0000)], ..Library::new() }; // DF_1_PIE
+    write(root, "bin/tool", &program.build());
+    write(root, "share/short", b"\x7fELF");
+    write(root, "share/empty", b"");
+    let checked = check_tree(root, &BTreeMap::new(), &contract()).unwrap();
+    let paths: Vec<_> = checked.iter().map(|checked| checked.path.as_str()).collect();
+    assert_eq!(paths, ["lib/deps/libdep.so.1", "lib/libcase.so", "plugins/case.plugin"]);
+}
+
+#[test]
+fn many_threads_say_what_one_says_in_the_same_order() {
+    let artifact = artifact();
+    let root = artifact.path();
+    for number in 0..40 {
+        let library = Library { soname: Some("x"), ..Library::new() };
+        let bytes = if number % 3 == 0 { b"no library".to_vec() } else { library.build() };
+        write(root, &format!("lib/lib{number}.so"), &bytes);
+    }
+    let none = BTreeMap::new();
+    let lines = |threads: usize| {
+        let keep = |checked: Checked| format!("{} {:?}", checked.path, checked.report.findings);
+        check_tree_on(threads.try_into().unwrap(), root, &none, &contract(), keep).unwrap()
+    };
+    assert_eq!(lines(1).len(), 42);
+    assert_eq!(lines(8), lines(1));
+    assert_eq!(lines(100), lines(1));
 }

@@ -1,4 +1,5 @@
-//! Values of `hoist.toml` that carry a unit: sizes, durations, glibc versions.
+//! Values of `hoist.toml` that carry a unit: sizes, durations, glibc versions; and how all values
+//! that are texts are read and written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Day;
 
 /// Smallest and largest size of a file, in bytes, both allowed; written `1KiB..1MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +109,7 @@ impl FromStr for Timeout {
         };
         let count: u64 = digits.parse().map_err(|_| wanted())?;
         match count.checked_mul(factor) {
-            Some(0) => Err("a timeout of 0 would end every build at once".to_owned()),
+            Some(0) => Err("a timeout of 0 would end everything at once".to_owned()),
             Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
             None => Err(wanted()),
         }
@@ -177,6 +180,7 @@ text_value!(
 );
 text_value!(Timeout, "Timeout", "^[0-9]+[smh]$", "90s");
 text_value!(GlibcVersion, "GlibcVersion", "^[0-9]+\\.[0-9]+$", "2.31");
+text_value!(Day, "Day", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2027-01-31");
 
 #[cfg(test)]
 mod tests {

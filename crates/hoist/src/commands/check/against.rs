@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use hoist_check::{CompareError, Comparison, Contract, Target, check_file_against, library_paths};
+use hoist_check::{Comparison, Contract, check_file_against, library_paths};
 use hoist_elf::header::Header;
 use hoist_schema::{Exit, Finding, Severity};
 use hoist_store::Profile;
 
 use super::in_store;
-use crate::checking::folder_contracts;
+use crate::checking::{Request, folder_contracts, not_compared};
 use crate::error::CliError;
 use crate::output::{Output, count};
 use crate::project::Project;
@@ -77,20 +77,32 @@ impl Old {
         &self,
         new: &Path,
         name: &str,
+        request: &Request,
+        out: &Output,
+    ) -> Result<Vec<Finding>, CliError> {
+        let mut findings = self.differences(new, name, request, out)?;
+        request.policy.judge(&mut findings);
+        Ok(findings)
+    }
+
+    fn differences(
+        &self,
+        new: &Path,
+        name: &str,
+        request: &Request,
         out: &Output,
     ) -> Result<Vec<Finding>, CliError> {
         if !new.is_dir() {
             let old = self.counterpart(new)?;
-            let contract = Contract::new(Target::HOST);
-            return self.compare_one((new, name), (&old, None), &contract, out);
+            return self.compare_one((new, name), (&old, None), &request.of_others(), out);
         }
-        let mut contracts = folder_contracts(new)?;
+        let mut contracts = folder_contracts(new, request)?;
         if !self.path.is_dir() {
             let message = format!("{name} is a folder, and {} is a file", self.name);
             return Err(CliError::new(Exit::Usage, message)
                 .hint("compare two folders, or name the library inside the folder"));
         }
-        let promised = folder_contracts(&self.path)?;
+        let promised = folder_contracts(&self.path, request)?;
         let (now, before) = (library_paths(new)?, library_paths(&self.path)?);
         let mut findings: Vec<Finding> = before
             .iter()
@@ -103,13 +115,14 @@ impl Old {
                 object: None,
                 message: format!("the file is not there, as it was in {}", self.name),
                 fix: "keep it, or ship the new form under another package name".to_owned(),
+                waived: None,
             })
             .collect();
         let compared = now.iter().filter(|path| self.path.join(path).is_file());
         let mut is_alone = true;
         for path in compared {
             is_alone = false;
-            let contract = contracts.remove(path).unwrap_or_else(|| Contract::new(Target::HOST));
+            let contract = contracts.remove(path).unwrap_or_else(|| request.of_others());
             let (new, old) = (new.join(path), self.path.join(path));
             let header = promised.get(path).and_then(|contract| contract.header.as_ref());
             findings.extend(self.compare_one((&new, path), (&old, header), &contract, out)?);
@@ -144,15 +157,8 @@ impl Old {
         contract: &Contract,
         out: &Output,
     ) -> Result<Vec<Finding>, CliError> {
-        let comparison = check_file_against(new, file, old, contract, header).map_err(|error| {
-            let exit = match &error {
-                CompareError::Read(_) => Exit::Machine,
-                _ => Exit::No,
-            };
-            let hint = "`hoist check FILE` tells more about each".to_owned();
-            CliError::from_error(&error, Some(hint), exit)
-                .details(vec![format!("{file} against {}", old.display())])
-        })?;
+        let comparison = check_file_against(new, file, old, contract, header);
+        let comparison = comparison.map_err(|error| not_compared(&error, old))?;
         if comparison.is_compatible() {
             out.detail(format!("{file}: compatible with {}{}", self.name, seen(&comparison)));
         }
