@@ -1,6 +1,7 @@
 //! What the fuzz targets share.
 
 pub mod check;
+pub mod check_elf;
 pub mod daemon;
 pub mod seeds;
 pub mod tree;

@@ -37,7 +37,7 @@ mod target;
 mod tree;
 mod versions;
 
-pub use abi::{CompareError, Comparison, check_against};
+pub use abi::{CompareError, Comparison, check_against, check_against_promised};
 pub use check::{Candidate, check_library};
 pub use contract::{Contract, Libc, Promise, PromisedKind, Target};
 pub use policy::{POLICY_NAMES, Policy, apply_waivers};

@@ -7,7 +7,7 @@ use hoist_elf::debug::{
 use hoist_elf::header::Header;
 use hoist_elf::{ElfFacts, Place, Symbol};
 
-use crate::abi::{Mismatch, Reach, Sides, is_opaque};
+use crate::abi::{Mismatch, Reach, Sides};
 use crate::report::{Judge, name_some};
 use crate::rule::{
     DEBUG_ABSENT, DEBUG_PRESENT, DEBUG_UNREADABLE, EXPORT_SIGNATURE, EXPORT_SIGNATURE_UNVERIFIED,
@@ -80,9 +80,8 @@ fn compare<'f>(
     let by = &contract.promised_by;
     let fix = "make the header and the source say the same; where the header is right, include it \
                in the source, so that the compiler sees both";
-    let sides = Sides { left: &promised.types, right: &info.types, checks_const: false };
-    let is_opaque = |name: &str| is_opaque(contract, name);
-    let mut reach = Reach::new(sides, &is_opaque);
+    let sides = Sides { left: &promised.types, right: &info.types, is_header: true };
+    let mut reach = Reach::new(sides, &|_| true);
     let symbols: Vec<&Symbol> = exported(facts, header).collect();
     for (number, symbol) in symbols.iter().enumerate() {
         let name = &*symbol.name;

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use hoist_elf::header::Header;
 use hoist_elf::{FileKind, extent_bytes};
 use hoist_schema::Finding;
 use walkdir::{DirEntry, WalkDir};
 
-use crate::abi::{CompareError, Comparison, check_against};
+use crate::abi::{CompareError, Comparison, check_against_promised};
 use crate::check::{Candidate, check_library};
 use crate::contract::Contract;
 use crate::links::leads_out;
@@ -220,17 +221,18 @@ pub fn library_paths(root: &Path) -> Result<BTreeSet<String>, TreeError> {
     Ok(found.filter(|(_, why)| *why == Why::Name).map(|(path, _)| path).collect())
 }
 
-/// Compares the file `new`, which findings call `file`, with the file `old`; see
-/// [`check_against`](crate::check_against).
+/// Compares the file `new`, which findings call `file`, with the file `old`, of which `promised`
+/// is the header; see [`check_against_promised`](crate::check_against_promised).
 ///
 /// # Errors
 ///
-/// As `check_against`, and when a file cannot be read.
+/// As there, and when a file cannot be read.
 pub fn check_file_against(
     new: &Path,
     file: &str,
     old: &Path,
     contract: &Contract,
+    promised: Option<&Header>,
 ) -> Result<Comparison, CompareError> {
     let read = |path: &Path| {
         let metadata = fs::metadata(path)
@@ -243,7 +245,8 @@ pub fn check_file_against(
     };
     let ((new, new_size), (old, old_size)) = (read(new)?, read(old)?);
     let candidate = |bytes, size_bytes| Candidate { file, path: file, bytes, size_bytes };
-    check_against(&candidate(&new, new_size), &candidate(&old, old_size), contract)
+    let (new, old) = (candidate(&new, new_size), candidate(&old, old_size));
+    check_against_promised(&new, &old, contract, promised)
 }
 
 /// Finds every symlink of an unpacked artifact that is absolute or leads out of it: on another

@@ -1,6 +1,8 @@
 //! Signatures are those that were compiled, whichever compiler wrote the debug information and in
 //! whichever form.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

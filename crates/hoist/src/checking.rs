@@ -285,7 +285,7 @@ pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Fi
     let contract = request.of_others();
     let mut report = check_file(path, &contract)?;
     if let Some(old) = &request.previous {
-        let compared = check_file_against(path, name, old, &contract);
+        let compared = check_file_against(path, name, old, &contract, None);
         report.findings.extend(compared.map_err(|error| not_compared(&error, old))?.findings);
     }
     probe_as_asked(&contract, request, &mut report, || Loaded::alone(path))?;

@@ -35,19 +35,21 @@ pub(crate) struct Difference {
 }
 
 /// Compares the two types of a pair; the types inside them are added to `pairs`.
+///
+/// - `is_visible`: whether callers may look into a struct, by its name on the right side.
 pub(crate) fn compare(
     sides: &Sides<'_>,
     pair: Pair,
-    is_opaque: &dyn Fn(&str) -> bool,
+    is_visible: &dyn Fn(&str) -> bool,
     pairs: &mut Vec<Pair>,
 ) -> Option<Difference> {
     let (left, right) = (sides.left.get(pair.0), sides.right.get(pair.1));
     let (subject, name, found) = match (left, right) {
         (Type::Composite(left), Type::Composite(right)) => {
-            let name = left.name.as_ref().or(right.name.as_ref());
-            if name.is_some_and(|name| is_opaque(name)) {
+            if right.name.as_ref().is_some_and(|name| !is_visible(name)) {
                 return None;
             }
+            let name = left.name.as_ref().or(right.name.as_ref());
             (Subject::Layout, name, composites(sides, left, right, pairs))
         }
         (Type::Enum(left), Type::Enum(right)) => {
@@ -102,16 +104,21 @@ fn composites(
         // Fields at the same place are no sign of anything then.
         return found;
     }
+    // What the bytes of a union are read as is up to those who read them.
+    let may_differ = is_union(left) && !has_grown;
     let mut matched = BTreeSet::new();
     for field in &left.fields {
-        let Some((index, other)) = counterpart(sides, field, left, right) else {
-            let severity =
-                if is_reserved(field) && !has_grown { Severity::Warning } else { Severity::Error };
-            found.push(Mismatch { severity, what: format!("{} is gone", title(sides, field)) });
-            continue;
+        let is_mild = may_differ || is_reserved(field) && !has_grown;
+        let most = if is_mild { Severity::Warning } else { Severity::Error };
+        let differences = match counterpart(sides, field, left, right) {
+            Some((index, other)) => {
+                matched.insert(index);
+                fields(sides, field, other, pairs)
+            }
+            None => vec![Mismatch::error(format!("{} is gone", title(sides, field)))],
         };
-        matched.insert(index);
-        found.extend(fields(sides, field, other, pairs));
+        let mild = |found: Mismatch| Mismatch { severity: found.severity.min(most), ..found };
+        found.extend(differences.into_iter().map(mild));
     }
     for (index, field) in right.fields.iter().enumerate() {
         if matched.contains(&index) {
@@ -157,10 +164,9 @@ fn counterpart<'c>(
 fn fields(sides: &Sides<'_>, left: &Field, right: &Field, pairs: &mut Vec<Pair>) -> Vec<Mismatch> {
     let mut found = Vec::new();
     let name = title(sides, left);
-    let severity = if is_reserved(left) { Severity::Warning } else { Severity::Error };
     if left.offset_bits != right.offset_bits {
         let (before, after) = (place(left.offset_bits), place(right.offset_bits));
-        found.push(Mismatch { severity, what: format!("{name}: {before} → {after}") });
+        found.push(Mismatch::error(format!("{name}: {before} → {after}")));
     }
     if left.width_bits != right.width_bits {
         let width = |field: &Field| match field.width_bits {
@@ -168,11 +174,10 @@ fn fields(sides: &Sides<'_>, left: &Field, right: &Field, pairs: &mut Vec<Pair>)
             None => "whole".to_owned(),
         };
         let what = format!("{name}: {} → {}", width(left), width(right));
-        found.push(Mismatch { severity, what });
+        found.push(Mismatch::error(what));
     }
     if let Some(mismatch) = sides.relate(left.kind, right.kind, pairs) {
-        let severity = mismatch.severity.min(severity);
-        found.push(Mismatch { severity, what: format!("{name}: {}", mismatch.what) });
+        found.push(Mismatch { what: format!("{name}: {}", mismatch.what), ..mismatch });
     }
     found
 }

@@ -8,13 +8,14 @@ use super::relate::{Pair, Sides};
 /// Most pairs of types that are compared; large C++ libraries have some ten thousand.
 const MOST_PAIRS: usize = 1 << 18;
 
-/// Most exports of which a difference is said; the message counts the others.
-const MOST_EXPORTS: usize = 8;
+/// Most exports of which each is told about a difference; of more, one is, and the others are
+/// counted.
+const FEW_EXPORTS: usize = 4;
 
 /// Types that exports lead to, each pair compared once.
 pub(crate) struct Reach<'t> {
     sides: Sides<'t>,
-    is_opaque: &'t dyn Fn(&str) -> bool,
+    is_visible: &'t dyn Fn(&str) -> bool,
     numbers: HashMap<Pair, usize>,
     nodes: Vec<Node>,
 }
@@ -32,7 +33,7 @@ struct Node {
 #[derive(Debug)]
 pub(crate) struct Reached {
     pub(crate) difference: Difference,
-    /// The first few, by the numbers they were added with.
+    /// All if they are few, else the first; by the numbers they were added with.
     pub(crate) exports: Vec<usize>,
     /// How many others there are.
     pub(crate) others: usize,
@@ -50,9 +51,9 @@ impl Reached {
 }
 
 impl<'t> Reach<'t> {
-    /// - `is_opaque`: whether callers know only the name of a type.
-    pub(crate) fn new(sides: Sides<'t>, is_opaque: &'t dyn Fn(&str) -> bool) -> Self {
-        Self { sides, is_opaque, numbers: HashMap::new(), nodes: Vec::new() }
+    /// - `is_visible`: whether callers may look into a struct, by its name on the right side.
+    pub(crate) fn new(sides: Sides<'t>, is_visible: &'t dyn Fn(&str) -> bool) -> Self {
+        Self { sides, is_visible, numbers: HashMap::new(), nodes: Vec::new() }
     }
 
     /// Compares the types that export number `export` names, and all they lead to.
@@ -68,7 +69,7 @@ impl<'t> Reach<'t> {
             if known.is_none() {
                 self.numbers.insert(pair, number);
                 let mut inner = Vec::new();
-                let difference = compare(&self.sides, pair, self.is_opaque, &mut inner);
+                let difference = compare(&self.sides, pair, self.is_visible, &mut inner);
                 self.nodes.push(Node { difference, ..Node::default() });
                 waiting.extend(inner.into_iter().map(|pair| (Some(number), pair)));
             }
@@ -104,8 +105,9 @@ impl<'t> Reach<'t> {
         let mut reached: Vec<(usize, Reached)> = Vec::new();
         for (number, exports) in by_difference.into_values() {
             let Some(difference) = self.nodes[number].difference.clone() else { continue };
-            let others = exports.len().saturating_sub(MOST_EXPORTS);
-            let exports = exports.into_iter().take(MOST_EXPORTS).collect();
+            let shown = if exports.len() > FEW_EXPORTS { 1 } else { exports.len() };
+            let others = exports.len() - shown;
+            let exports = exports.into_iter().take(shown).collect();
             reached.push((number, Reached { difference, exports, others }));
         }
         reached.sort_by_key(|(number, _)| *number);

@@ -13,6 +13,9 @@ const MOST_STEPS: usize = 16;
 /// Source: the System V ABI for AMD64, section 3.2.3; the same on 64-bit Arm.
 const REGISTER_RESULT_BYTES: u64 = 16;
 
+/// Size of an enum in C.
+const ENUM_BYTES: u64 = 4;
+
 /// The two sides of a comparison: what callers know, and what the library has now.
 #[derive(Clone, Copy)]
 pub(crate) struct Sides<'t> {
@@ -20,8 +23,9 @@ pub(crate) struct Sides<'t> {
     pub(crate) left: &'t Types,
     /// Types of the library.
     pub(crate) right: &'t Types,
-    /// Whether it matters that a function no longer promises to leave memory as it is.
-    pub(crate) checks_const: bool,
+    /// Whether the left side is a header, of which enums are known as integers, and whose `const`
+    /// not every language can say.
+    pub(crate) is_header: bool,
 }
 
 /// Two types that must have the same layout, values or signature.
@@ -123,7 +127,7 @@ impl Sides<'_> {
             return None;
         };
         let is_lost =
-            self.checks_const && self.left.is_const(*before) && !self.right.is_const(*after);
+            !self.is_header && self.left.is_const(*before) && !self.right.is_const(*after);
         is_lost.then(|| {
             Mismatch::warning(format!(
                 "what it points to may be written: {}",
@@ -227,10 +231,15 @@ impl Sides<'_> {
         if has_same_class && before.size_bytes == after.size_bytes && !differs_in_sign {
             return None;
         }
-        let is_questionable = place == Place::Behind
-            && (before.size_bytes == 1
-                || after.size_bytes == 1
-                || has_same_class && before.size_bytes == after.size_bytes);
+        let differs_in_sign_only = has_same_class && before.size_bytes == after.size_bytes;
+        let may_be_enum =
+            self.is_header && before.size_bytes == ENUM_BYTES && before.is_signed == Some(false);
+        let is_questionable = match place {
+            Place::Behind => {
+                before.size_bytes == 1 || after.size_bytes == 1 || differs_in_sign_only
+            }
+            Place::Itself => differs_in_sign_only && may_be_enum,
+        };
         let severity = if is_questionable { Severity::Warning } else { Severity::Error };
         Some(Mismatch { severity, what: self.both(left, right) })
     }

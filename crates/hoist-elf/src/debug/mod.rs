@@ -130,6 +130,7 @@ pub fn read_debug_info(
             }
         }
     }
+    reader.name_by_typedefs();
     info.damage = info.damage.or(reader.damage);
     info.types = reader.types;
     Ok(info)

@@ -72,6 +72,28 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
     }
 
+    /// Gives structs and enums without a name that of a typedef that stands for them.
+    pub(super) fn name_by_typedefs(&mut self) {
+        let mut names: Vec<(TypeId, String)> = Vec::new();
+        for kind in &self.types.all {
+            if let Type::Typedef { name, to } = kind
+                && !name.is_empty()
+            {
+                names.push((*to, name.clone()));
+            }
+        }
+        for (id, typedef) in names {
+            let kind = usize::try_from(id.0).ok().and_then(|id| self.types.all.get_mut(id));
+            if let Some(
+                Type::Composite(Composite { name: name @ None, .. })
+                | Type::Enum(EnumType { name: name @ None, .. }),
+            ) = kind
+            {
+                *name = Some(typedef);
+            }
+        }
+    }
+
     /// The number of the type at `at`, which is read later.
     fn type_at(&mut self, at: EntryAt) -> TypeId {
         if let Some(&known) = self.known.get(&at) {

@@ -45,6 +45,7 @@ impl Speller<'_> {
             Type::Unknown => join("?", &inner),
             Type::Nullptr => join("nullptr_t", &inner),
             Type::Base(base) => join(&shorten(&base.name), &inner),
+            Type::Typedef { name, to } if name.is_empty() => self.declare(*to, inner),
             Type::Typedef { name, .. } => join(&shorten(name), &inner),
             Type::Enum(of) => match &of.name {
                 Some(name) => join(&format!("enum {}", shorten(name)), &inner),

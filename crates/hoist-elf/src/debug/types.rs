@@ -41,7 +41,7 @@ pub enum Type {
     },
     /// Another name of a type.
     Typedef {
-        /// The name.
+        /// The name; empty where a type is only declared and its unit of types is this one's.
         name: String,
         /// What it stands for.
         to: TypeId,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hoist_check::{Comparison, Contract, check_file_against, library_paths};
+use hoist_elf::header::Header;
 use hoist_schema::{Exit, Finding, Severity};
 use hoist_store::Profile;
 
@@ -93,7 +94,7 @@ impl Old {
     ) -> Result<Vec<Finding>, CliError> {
         if !new.is_dir() {
             let old = self.counterpart(new)?;
-            return self.compare_one(new, name, &old, &request.of_others(), out);
+            return self.compare_one((new, name), (&old, None), &request.of_others(), out);
         }
         let mut contracts = folder_contracts(new, request)?;
         if !self.path.is_dir() {
@@ -101,6 +102,7 @@ impl Old {
             return Err(CliError::new(Exit::Usage, message)
                 .hint("compare two folders, or name the library inside the folder"));
         }
+        let promised = folder_contracts(&self.path, request)?;
         let (now, before) = (library_paths(new)?, library_paths(&self.path)?);
         let mut findings: Vec<Finding> = before
             .iter()
@@ -122,7 +124,8 @@ impl Old {
             is_alone = false;
             let contract = contracts.remove(path).unwrap_or_else(|| request.of_others());
             let (new, old) = (new.join(path), self.path.join(path));
-            findings.extend(self.compare_one(&new, path, &old, &contract, out)?);
+            let header = promised.get(path).and_then(|contract| contract.header.as_ref());
+            findings.extend(self.compare_one((&new, path), (&old, header), &contract, out)?);
         }
         if is_alone && findings.is_empty() {
             let message = format!("{name} and {} have no library in common", self.name);
@@ -149,13 +152,12 @@ impl Old {
 
     fn compare_one(
         &self,
-        new: &Path,
-        file: &str,
-        old: &Path,
+        (new, file): (&Path, &str),
+        (old, header): (&Path, Option<&Header>),
         contract: &Contract,
         out: &Output,
     ) -> Result<Vec<Finding>, CliError> {
-        let comparison = check_file_against(new, file, old, contract);
+        let comparison = check_file_against(new, file, old, contract, header);
         let comparison = comparison.map_err(|error| not_compared(&error, old))?;
         if comparison.is_compatible() {
             out.detail(format!("{file}: compatible with {}{}", self.name, seen(&comparison)));
