@@ -80,6 +80,9 @@ impl Gate {
                 continue;
             }
             command.env("PATH", &self.tools.path).env("PYTHONDONTWRITEBYTECODE", "1");
+            if self.tools.wheels.is_dir() {
+                command.env("HOIST_WHEELS", &self.tools.wheels);
+            }
             if self.tools.complete {
                 command.env("HOIST_REQUIRE_TOOLS", "1");
             }
@@ -163,7 +166,7 @@ mod tests {
 
     fn gate(complete: bool) -> Gate {
         let path = std::env::var_os("PATH").unwrap();
-        Gate::open(|| Ok(Tools { path, complete })).unwrap()
+        Gate::open(|| Ok(Tools { path, wheels: "none".into(), complete })).unwrap()
     }
 
     fn sh(script: &str) -> Vec<Command> {

@@ -4,22 +4,29 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::run::{cargo, command, find, quiet};
 use crate::{Result, trixie};
 
 /// Programs that tests run, and the Debian package of each.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 19] = [
+    ("abidiff", "abigail-tools"),
     ("bash", "bash"),
     ("c++", "g++"),
     ("cc", "gcc"),
+    ("clang", "clang"),
     ("debootstrap", "debootstrap"),
+    ("eu-elflint", "elfutils"),
+    ("eu-readelf", "elfutils"),
     ("g++", "g++"),
     ("gcc", "gcc"),
+    ("gdb", "gdb"),
+    ("ld.lld", "lld"),
     ("nix-env", "nix-bin"),
     ("nix-store", "nix-bin"),
+    ("objdump", "binutils"),
     ("python3", "python3"),
     ("readelf", "binutils"),
     ("setpriv", "util-linux"),
@@ -28,7 +35,22 @@ const PROGRAMS: [(&str, &str); 12] = [
 
 /// Wheels for the virtual environment. A new minor version of a linter finds new things, and is
 /// taken in a change of its own.
-const WHEELS: [&str; 3] = ["numpy", "ruff~=0.17.6", "typos~=1.52.0"];
+const WHEELS: [&str; 6] = [
+    "auditwheel~=6.8.2",
+    "jsonschema~=4.26.0",
+    "mypy~=2.4.1",
+    "numpy",
+    "ruff~=0.17.6",
+    "typos~=1.52.0",
+];
+
+/// The Mojo compiler, whose libraries are checked and repaired. It unpacks to 700 MB, and has an
+/// environment of its own, which a new linter does not make anew.
+const MOJO: [&str; 1] = ["mojo==1.2.0"];
+
+/// Wheels whose libraries are held against `auditwheel` and `readelf`, as files.
+const WHEEL_FILES: [&str; 5] =
+    ["faiss-cpu==1.15.1", "numpy==2.4.6", "pyarrow==26.0.1", "scipy==1.17.1", "simsimd==6.5.16"];
 
 /// Components of Rust's toolchain that a minimal installation lacks, with the program of each.
 const COMPONENTS: [(&str, &str); 2] = [("cargo-clippy", "clippy"), ("cargo-fmt", "rustfmt")];
@@ -38,6 +60,8 @@ const COMPONENTS: [(&str, &str); 2] = [("cargo-clippy", "clippy"), ("cargo-fmt",
 pub(crate) struct Tools {
     /// `PATH` for every step.
     pub(crate) path: OsString,
+    /// The folder of the wheels that tests read.
+    pub(crate) wheels: PathBuf,
     /// Whether all is there, so that a test that finds nothing to run has failed.
     pub(crate) complete: bool,
 }
@@ -46,24 +70,28 @@ impl Tools {
     /// Finds what is there, in `own` (the folder of this program's installations) before `PATH`,
     /// and with `may_install` gets what is missing.
     pub(crate) fn prepare(own: &Path, may_install: bool) -> Result<Self> {
-        let venv = own.join("venv");
+        let (venv, mojo) = (own.join("venv"), own.join("mojo"));
         let inherited = env::var_os("PATH").unwrap_or_default();
-        let folders = [venv.join("bin"), own.join("bin")];
+        let folders = [venv.join("bin"), own.join("bin"), mojo.join("bin")];
         let path = env::join_paths(folders.into_iter().chain(env::split_paths(&inherited)))?;
+        let wheels = own.join("wheels");
         if !may_install {
-            return Ok(Self { path, complete: false });
+            return Ok(Self { path, wheels, complete: false });
         }
         fs::create_dir_all(own)?;
         let mut installer = Installer { own, path, failures: Vec::new() };
         installer.components();
         installer.debian_packages();
-        installer.wheels(&venv);
+        installer.wheels(&venv, &WHEELS, "numpy");
+        installer.wheels(&mojo, &MOJO, "mojo");
+        installer.wheel_files(&wheels, &venv.join("bin/python3"));
         installer.nextest();
         installer.trixie();
         for failure in &installer.failures {
             println!("not installed: {failure}");
         }
-        Ok(Self { path: installer.path, complete: installer.failures.is_empty() })
+        let complete = installer.failures.is_empty();
+        Ok(Self { path: installer.path, wheels, complete })
     }
 
     /// Whether `program` is there.
@@ -134,12 +162,15 @@ impl Installer<'_> {
         quiet(python.env("PATH", &self.path)).is_ok()
     }
 
-    fn wheels(&mut self, venv: &Path) {
-        let list = WHEELS.join("\n");
+    /// Makes a virtual environment of `wheels`, unless it is there and Python finds `module` in it.
+    fn wheels(&mut self, venv: &Path, wheels: &[&str], module: &str) {
+        let list = wheels.join("\n");
         let note = venv.join("hoist-wheels.txt");
         let python = venv.join("bin/python3");
+        let look =
+            "import importlib.util, sys; sys.exit(not importlib.util.find_spec(sys.argv[1]))";
         let is_current = fs::read_to_string(&note).is_ok_and(|noted| noted == list)
-            && quiet(&mut command(&python, &["-c", "import numpy"])).is_ok();
+            && quiet(&mut command(&python, &["-c", look, module])).is_ok();
         if is_current {
             return;
         }
@@ -147,10 +178,30 @@ impl Installer<'_> {
         let _ = fs::remove_dir_all(venv); // of an earlier list, or cut short; there may be none
         let mut make = command("python3", &["-m", "venv"]);
         self.attempt("a virtual environment for Python", make.arg(venv));
-        for wheel in WHEELS {
+        for wheel in wheels {
             let what = format!("{wheel} (Python wheel)");
             let args = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", wheel];
             self.attempt(&what, &mut command(&python, &args));
+        }
+        if self.failures.len() == before && fs::write(&note, list).is_err() {
+            self.failures.push(format!("{} cannot be written", note.display()));
+        }
+    }
+
+    /// Gets the wheels that tests read; of an earlier list, all are got anew.
+    fn wheel_files(&mut self, folder: &Path, python: &Path) {
+        let list = WHEEL_FILES.join("\n");
+        let note = folder.join("hoist-wheels.txt");
+        if fs::read_to_string(&note).is_ok_and(|noted| noted == list) {
+            return;
+        }
+        let before = self.failures.len();
+        let _ = fs::remove_dir_all(folder); // there may be none
+        for wheel in WHEEL_FILES {
+            let args = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"];
+            let mut download = command(python, &args);
+            download.arg("--dest").arg(folder).arg(wheel);
+            self.attempt(&format!("{wheel} (wheel to be read)"), &mut download);
         }
         if self.failures.len() == before && fs::write(&note, list).is_err() {
             self.failures.push(format!("{} cannot be written", note.display()));

@@ -10,7 +10,9 @@ use crate::rule::{
     FILE_TRAILING_DATA, FILE_TRUNCATED,
 };
 use crate::siblings::Siblings;
-use crate::{dependencies, exports, hardening, leaks, loading, target, versions};
+use crate::{
+    dependencies, exports, hardening, leaks, loading, references, secrets, target, versions,
+};
 
 /// A library to check.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +71,8 @@ pub fn check_library(
     loading::check(&mut judge, &facts);
     hardening::check(&mut judge, &facts);
     leaks::check(&mut judge, &facts, candidate.bytes);
+    secrets::check(&mut judge, candidate.bytes);
+    references::check(&mut judge, candidate.bytes);
     judge.finish(Some(facts))
 }
 

@@ -122,6 +122,9 @@ pub struct Contract {
     pub forbidden_paths: Vec<String>,
     /// Folders of this build whose names must not be anywhere in the file.
     pub leaked_paths: Vec<String>,
+    /// Hash parts of the store paths that its own store path keeps as references; none for an
+    /// artifact that stands alone.
+    pub references: Vec<String>,
     /// Libraries that every target has, by the name in `DT_NEEDED`.
     pub system_libraries: Vec<String>,
     /// Folders of the artifact, relative to its root, that the host adds to the search.
@@ -160,6 +163,7 @@ impl Contract {
                 "/private",
             ]),
             leaked_paths: Vec::new(),
+            references: Vec::new(),
             system_libraries: owned(&[
                 "libc.so.6",
                 "libm.so.6",

@@ -75,6 +75,8 @@ rules! {
     HARDEN_RELRO "harden.relro" Warning "its relocated data stays writable";
     HARDEN_BIND_NOW "harden.bind_now" Warning "looks up functions at their first call";
     LEAK_BUILD_PATH "leak.build_path" Warning "a path of the build machine is in the file";
+    LEAK_SECRET "leak.secret" Error "a key, token or password is in the file";
+    STORE_REFERENCE_LOST "store.reference_lost" Warning "names a store path that nothing keeps for it";
     LOAD_CONSTRUCTOR "load.constructor" Info "runs code while it is loaded";
     WAIVER_EXPIRED "waiver.expired" Warning "a waiver of hoist.toml that counts no more";
     WAIVER_UNUSED "waiver.unused" Info "a waiver of hoist.toml that is about nothing";

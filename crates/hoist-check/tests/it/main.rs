@@ -8,6 +8,8 @@ mod exports;
 mod hardening;
 mod leaks;
 mod loading;
+mod references;
+mod secrets;
 mod target;
 mod tree;
 mod versions;

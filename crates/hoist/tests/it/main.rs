@@ -16,6 +16,7 @@ mod init;
 mod manifest;
 mod output;
 mod packing;
+mod policy;
 mod sandbox;
 mod store;
 

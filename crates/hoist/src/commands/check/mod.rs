@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use hoist_elf::DottedVersion;
-use hoist_nix::StorePath;
+use hoist_nix::{StoreDir, StorePath};
 use hoist_schema::manifest::IsaLevel;
 use hoist_schema::{Exit, Severity};
+use hoist_store::read_current;
 
 use crate::checking::{Findings, Request, check_folder, check_one, check_project};
 use crate::error::CliError;
 use crate::output::{Output, count, size};
 use crate::project::Project;
 use crate::report::{ReportForm, Shown, table};
-use crate::settings::{Settings, system};
-use crate::ship::read_lock;
+use crate::settings::Settings;
 
 /// Check shared libraries as the linker, the loader and an auditor would
 ///
-/// Takes files, folders and store paths; without one, what the project here shipped last. An
-/// artifact that hoist packed is held against the ABI file in it; any other library is asked what
+/// Takes files, folders and store paths; without one, the active generation of the project here, by
+/// its hoist.toml. An artifact that hoist packed is held against the ABI file in it; any other library is asked what
 /// this machine asks. Quiet about what is in order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -36,7 +36,7 @@ Examples:
   hoist check --all --json dist/ | jq .rule     a record for each finding
   hoist check --report hoist.sarif dist/        for a code host; .xml for JUnit, .json for all else")]
 pub(crate) struct CheckArgs {
-    /// Files, folders or store paths [default: what the project here shipped last]
+    /// Files, folders or store paths [default: the active generation of the project here]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// default, nix, strict, manylinux_2_28 and its siblings; or a file with an elf-policy
@@ -147,30 +147,22 @@ fn look_at(
     Ok(found)
 }
 
-/// Looks at what the project here shipped last for this system.
+/// Looks at the active generation of the project here.
 fn find_in_project(
     args: &CheckArgs,
     settings: &Settings,
     out: &Output,
 ) -> Result<Findings, CliError> {
     let project = Project::load(None)?;
-    let lock = read_lock(&project.folder)?;
-    let shipped = lock.and_then(|mut lock| lock.systems.remove(&system()));
-    let Some(shipped) = shipped else {
-        let name = &project.manifest.package.name;
+    let name = &project.manifest.package.name;
+    let Some(current) = read_current(&settings.root, name)? else {
         let message = format!("{name} was not shipped yet, so there is nothing to check");
         return Err(CliError::new(Exit::No, message).hint("`hoist ship`, or name a PATH"));
     };
-    let path = PathBuf::from(&shipped.artifact.store_path);
-    let there = in_store(&path, settings).unwrap_or_else(|| path.clone());
-    if !there.is_dir() {
-        let message = format!("{} is not in the store", path.display());
-        return Err(CliError::new(Exit::No, message).hint("`hoist ship` makes it again"));
-    }
     let request = asked::request(args, Some(&project))?;
-    let _progress = out.progress(format!("checking {}", there.display()));
-    let mut found = check_project(&project, settings, &there, &request)?;
-    found.below = path.display().to_string();
+    let _progress = out.progress(format!("checking {}", current.physical.display()));
+    let mut found = check_project(&project, settings, &current.physical, &request)?;
+    found.below = StoreDir::default().print(&current.path);
     Ok(found)
 }
 
