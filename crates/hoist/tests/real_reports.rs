@@ -1,8 +1,6 @@
 //! Reports for other programs, read by Python: SARIF held against the schema of its standard, and the
 //! XML of `JUnit` parsed.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 
 use hoist_testkit::{Hoist, Run, Tool, not_checked, tool};
