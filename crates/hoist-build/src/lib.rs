@@ -20,7 +20,6 @@ mod hidden;
 mod promise;
 mod sources;
 mod staging;
-mod system;
 mod toolchain;
 
 pub use action::{Action, ActionKey, Isolation};

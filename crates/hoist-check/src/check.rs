@@ -11,7 +11,8 @@ use crate::rule::{
 };
 use crate::siblings::Siblings;
 use crate::{
-    dependencies, exports, hardening, leaks, loading, references, secrets, target, versions,
+    dependencies, exports, hardening, leaks, loading, references, secrets, signatures, target,
+    versions,
 };
 
 /// A library to check.
@@ -66,6 +67,7 @@ pub fn check_library(
     check_container(&mut judge, &facts, candidate.size_bytes);
     target::check_pages(&mut judge, &facts);
     exports::check(&mut judge, &facts, candidate.bytes);
+    signatures::check(&mut judge, &facts, candidate.bytes);
     dependencies::check(&mut judge, &facts, candidate.path, siblings);
     versions::check(&mut judge, &facts);
     loading::check(&mut judge, &facts);

@@ -54,6 +54,8 @@ rules! {
     EXPORT_UNDEFINED "export.undefined" Error "a promised symbol is only referred to";
     EXPORT_HIDDEN "export.hidden" Error "a promised symbol is defined, but hidden";
     EXPORT_KIND "export.kind" Error "a promised function or variable is something else";
+    EXPORT_SIGNATURE "export.signature" Error "the library was compiled with another declaration than the header's";
+    EXPORT_SIGNATURE_UNVERIFIED "export.signature_unverified" Warning "the header's declarations could not be held against the library";
     EXPORT_EXTRA "export.extra" Error "an export that was not promised, where exactness is asked";
     EXPORT_IFUNC "export.ifunc" Info "a promised function is chosen by a resolver while loading";
     DYN_SONAME "dyn.soname" Error "the library calls itself otherwise than asked";
@@ -78,6 +80,25 @@ rules! {
     LEAK_SECRET "leak.secret" Error "a key, token or password is in the file";
     STORE_REFERENCE_LOST "store.reference_lost" Warning "names a store path that nothing keeps for it";
     LOAD_CONSTRUCTOR "load.constructor" Info "runs code while it is loaded";
+    LOAD_CRASH "load.crash" Error "the process that loads it dies, or is ended early";
+    LOAD_HANG "load.hang" Error "loading it does not come to an end";
+    LOAD_FAIL "load.fail" Error "the loader refuses it, or does not find what it promises";
+    LOAD_FPENV "load.fpenv" Warning "changes floating-point arithmetic of the whole process";
+    LOAD_SIDE_EFFECT "load.side_effect" Warning "changes the process that merely loads it";
+    LOAD_UNVERIFIED "load.unverified" Warning "it could not be loaded here, so nothing is known of that";
+    DEBUG_PRESENT "debug.present" Info "it carries debug information";
+    DEBUG_ABSENT "debug.absent" Info "it has no debug information, so types cannot be compared";
+    DEBUG_UNREADABLE "debug.unreadable" Warning "its debug information is damaged";
+    ABI_REMOVED "abi.removed" Error "an export of the old build is gone";
+    ABI_VERSION_REMOVED "abi.version_removed" Error "an export is no longer there in a version that callers ask for";
+    ABI_KIND_CHANGED "abi.kind_changed" Error "a function became a variable, or the reverse";
+    ABI_SIGNATURE_CHANGED "abi.signature_changed" Error "callers of the old build hand over or expect other types";
+    ABI_LAYOUT_CHANGED "abi.layout_changed" Error "a struct that callers share has another layout";
+    ABI_SIZE_CHANGED "abi.size_changed" Error "an exported variable has another size";
+    ABI_ENUM_CHANGED "abi.enum_changed" Error "a named value that callers share is another or gone";
+    ABI_SONAME_CHANGED "abi.soname_changed" Warning "programs linked with the old build will not load the new one";
+    ABI_ADDED "abi.added" Info "an export that the old build did not have";
+    ABI_UNVERIFIED "abi.unverified" Warning "names were compared with the old build, types were not";
     WAIVER_EXPIRED "waiver.expired" Warning "a waiver of hoist.toml that counts no more";
     WAIVER_UNUSED "waiver.unused" Info "a waiver of hoist.toml that is about nothing";
 }

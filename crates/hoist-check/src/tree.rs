@@ -1,6 +1,6 @@
 //! Files and unpacked artifacts on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
@@ -14,6 +14,7 @@ use hoist_elf::{FileKind, extent_bytes};
 use hoist_schema::Finding;
 use walkdir::{DirEntry, WalkDir};
 
+use crate::abi::{CompareError, Comparison, check_against};
 use crate::check::{Candidate, check_library};
 use crate::contract::Contract;
 use crate::links::leads_out;
@@ -208,6 +209,43 @@ fn in_parallel<T: Sync, R: Send, E: Send>(
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
+/// The shared libraries of an unpacked artifact, by path relative to `root`: files named `*.so` or
+/// `*.so.*`. Links to files are left out.
+///
+/// # Errors
+///
+/// When the folder cannot be read, or has too many entries.
+pub fn library_paths(root: &Path) -> Result<BTreeSet<String>, TreeError> {
+    let found = libraries(root, &BTreeMap::new())?.into_iter();
+    Ok(found.filter(|(_, why)| *why == Why::Name).map(|(path, _)| path).collect())
+}
+
+/// Compares the file `new`, which findings call `file`, with the file `old`; see
+/// [`check_against`](crate::check_against).
+///
+/// # Errors
+///
+/// As `check_against`, and when a file cannot be read.
+pub fn check_file_against(
+    new: &Path,
+    file: &str,
+    old: &Path,
+    contract: &Contract,
+) -> Result<Comparison, CompareError> {
+    let read = |path: &Path| {
+        let metadata = fs::metadata(path)
+            .map_err(|source| TreeError::Read { path: path.to_owned(), source })?;
+        if !metadata.is_file() {
+            let source = io::Error::other("it is not a file");
+            return Err(TreeError::Read { path: path.to_owned(), source });
+        }
+        Ok((read_used(path, metadata.len())?, metadata.len()))
+    };
+    let ((new, new_size), (old, old_size)) = (read(new)?, read(old)?);
+    let candidate = |bytes, size_bytes| Candidate { file, path: file, bytes, size_bytes };
+    check_against(&candidate(&new, new_size), &candidate(&old, old_size), contract)
+}
+
 /// Finds every symlink of an unpacked artifact that is absolute or leads out of it: on another
 /// host, there is something else or nothing.
 ///
@@ -330,6 +368,16 @@ fn name_of(kind: FileType) -> &'static str {
     } else {
         "a device"
     }
+}
+
+/// Reads a library as the rules do; a pipe, which could keep its reader waiting, is refused.
+pub(crate) fn read_library(path: &Path) -> Result<Vec<u8>, TreeError> {
+    let read = |source| TreeError::Read { path: path.to_owned(), source };
+    let metadata = fs::metadata(path).map_err(read)?;
+    if !metadata.is_file() {
+        return Err(read(io::ErrorKind::InvalidInput.into()));
+    }
+    read_used(path, metadata.len())
 }
 
 /// Reads a file as far as its headers speak of it, so that a hole behind it costs nothing.

@@ -114,6 +114,22 @@ pub(crate) fn read_sections(image: &Image<'_>) -> Result<Vec<Section>, ElfError>
     (0..header.count).map(|index| header.section(image, index)).collect()
 }
 
+/// All section headers with their names; those without a name, or with one outside the table of
+/// names, are left out.
+pub(crate) fn named_sections<'a>(image: &Image<'a>) -> Result<Vec<(&'a [u8], Section)>, ElfError> {
+    let Some(header) = Header::read(image)? else { return Ok(Vec::new()) };
+    let sections = read_sections(image)?;
+    let table = usize::try_from(header.names).ok().and_then(|index| sections.get(index));
+    let Some(table) = table.filter(|_| header.names != 0) else { return Ok(Vec::new()) };
+    let names = Strings::over(image.slice(
+        table.offset,
+        table.size_bytes,
+        "the section of section names",
+    )?);
+    let name = |section: &Section| names.bytes(section.name_index, String::new).ok();
+    Ok(sections.iter().filter_map(|section| Some((name(section)?, *section))).collect())
+}
+
 /// Where the section header table ends by the ELF header alone, which may be past the file.
 pub(crate) fn table_end(image: &Image<'_>) -> Option<u64> {
     let table = image.field(32, 40, "e_shoff").ok()?;

@@ -130,7 +130,7 @@ impl Visibility {
 }
 
 impl SymbolKind {
-    fn of(info: u8) -> Self {
+    pub(crate) fn of(info: u8) -> Self {
         match info & 0xf {
             0 => Self::NoType,
             1 => Self::Data,

@@ -6,11 +6,10 @@ use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use hoist_check::{
-    Checked, Contract, Policy, Promise, Report, Target, TreeError, apply_waivers, check_file,
-    check_links, check_tree_on,
+    Checked, CompareError, Contract, Loaded, Policy, ProbeError, Promise, Report, Target,
+    TreeError, apply_waivers, check_file, check_file_against, check_links, check_tree_on,
 };
 use hoist_elf::header::Header;
 use hoist_elf::{DottedVersion, ElfFacts};
@@ -20,7 +19,8 @@ use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
 
 use crate::error::CliError;
-use crate::output::{BOLD, DIM, Output, count, severity_style};
+use crate::output::{BOLD, DIM, count, severity_style};
+use crate::probing::Probing;
 use crate::project::Project;
 use crate::report::severity_word;
 use crate::settings::Settings;
@@ -39,8 +39,8 @@ pub(crate) struct Request {
     pub(crate) amendments: Amendments,
     /// An older build of the same library, to compare with.
     pub(crate) previous: Option<PathBuf>,
-    /// Load it in a child process, for at most this long.
-    pub(crate) probe: Option<Duration>,
+    /// Load it in a sandbox, and how.
+    pub(crate) probe: Option<Probing>,
     /// How many files are checked at a time.
     pub(crate) threads: NonZeroUsize,
 }
@@ -72,7 +72,7 @@ impl Request {
     }
 
     /// The whole contract of a library without promises of its own.
-    fn of_others(&self) -> Contract {
+    pub(crate) fn of_others(&self) -> Contract {
         self.amended(self.contract.clone())
     }
 
@@ -151,6 +151,31 @@ impl Findings {
         Ok(())
     }
 
+    /// Judges what was found by the policy of `request`.
+    ///
+    /// That a header could not be held against debug information is worth knowing where it is the
+    /// project's own: release builds have none, and `strict` asks for it. It is a warning where
+    /// `--header` asked.
+    fn judge(&mut self, request: &Request, contracts: &BTreeMap<String, Contract>) {
+        let is_asked = request.amendments.header.is_some();
+        for finding in &mut self.findings {
+            let found = finding.severity;
+            finding.severity = request.policy.severity(&finding.rule, found);
+            let is_own = !is_asked && contracts.contains_key(&finding.file);
+            let is_unsure = finding.rule == "export.signature_unverified";
+            if is_own && is_unsure && finding.severity == found {
+                finding.severity = Severity::Info;
+            }
+        }
+    }
+
+    /// Judges what was found by the waivers of `project`, which have the last word.
+    pub(crate) fn waive(&mut self, project: &Project) -> Result<(), CliError> {
+        let waivers = &project.manifest.check.waive;
+        apply_waivers(waivers, today()?, MANIFEST_FILE, &mut self.findings);
+        Ok(())
+    }
+
     /// The severity of the worst finding.
     pub(crate) fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
@@ -202,7 +227,11 @@ pub(crate) fn check_artifact(
     settings: &Settings,
     tree: &Path,
 ) -> Result<Findings, CliError> {
-    check_project(project, settings, tree, &Request::new(project_policy(project)?))
+    let probe = Probing::of_manifest(&project.manifest.check);
+    let request = Request { probe, ..Request::new(project_policy(project)?) };
+    let mut findings = check_project(project, settings, tree, &request)?;
+    findings.waive(project)?;
+    Ok(findings)
 }
 
 /// The policy that `project` asks for.
@@ -213,21 +242,20 @@ pub(crate) fn project_policy(project: &Project) -> Result<Policy, CliError> {
     })
 }
 
-/// Checks the libraries that `project` promises in the output tree or artifact at `tree`.
+/// Checks the libraries that `project` promises in the output tree or artifact at `tree`; what is
+/// waived comes with [`Findings::waive`], once all is found.
 pub(crate) fn check_project(
     project: &Project,
     settings: &Settings,
     tree: &Path,
     request: &Request,
 ) -> Result<Findings, CliError> {
-    let check = &project.manifest.check;
     let contracts = project_contracts(project, settings, request);
     let mut others = request.of_others();
     ask_of_all(&mut others, project);
     let mut findings = check_with(tree, &contracts, &request.amended(others), request)?;
     findings.add_links(tree, &contracts)?;
-    request.policy.judge(&mut findings.findings);
-    apply_waivers(&check.waive, today()?, MANIFEST_FILE, &mut findings.findings);
+    findings.judge(request, &contracts);
     Ok(findings)
 }
 
@@ -240,29 +268,24 @@ fn today() -> Result<Day, CliError> {
 /// Checks a folder: an artifact by the ABI file packed in it, and every other library as one
 /// without promises.
 pub(crate) fn check_folder(folder: &Path, request: &Request) -> Result<Findings, CliError> {
-    let others = request.of_others();
-    let mut findings = match packed_abi(folder)? {
-        None => check_with(folder, &BTreeMap::new(), &others, request)?,
-        Some(abi) => {
-            let contracts = promised_contracts(&abi, ABI_PATH, request);
-            let contracts: BTreeMap<String, Contract> = contracts
-                .into_iter()
-                .map(|(path, contract)| (path, request.amended(contract)))
-                .collect();
-            let mut findings = check_with(folder, &contracts, &others, request)?;
-            findings.add_links(folder, &contracts)?;
-            findings
-        }
-    };
-    request.policy.judge(&mut findings.findings);
+    let contracts = folder_contracts(folder, request)?;
+    let mut findings = check_with(folder, &contracts, &request.of_others(), request)?;
+    if !contracts.is_empty() {
+        findings.add_links(folder, &contracts)?;
+    }
+    findings.judge(request, &contracts);
     Ok(findings)
 }
 
 /// Checks one file, called `name`: the rules of its contract, and whatever else was asked.
 pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Findings, CliError> {
     let contract = request.of_others();
-    let report = check_file(path, &contract)?;
-    examine(path, &contract, request, &report);
+    let mut report = check_file(path, &contract)?;
+    if let Some(old) = &request.previous {
+        let compared = check_file_against(path, name, old, &contract);
+        report.findings.extend(compared.map_err(|error| not_compared(&error, old))?.findings);
+    }
+    probe_as_asked(&contract, request, &mut report, || Loaded::alone(path))?;
     let mut findings = Findings::default();
     findings.add(kept(name, path, &contract, report));
     findings.findings.iter_mut().for_each(|finding| name.clone_into(&mut finding.file));
@@ -270,14 +293,27 @@ pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Fi
     Ok(findings)
 }
 
-/// What is asked of one library beside the rules of its contract: the one place where it is
-/// compared with another build, and where it is loaded.
-fn examine(_path: &Path, _contract: &Contract, request: &Request, _report: &Report) {
-    if request.previous.is_some() {
-        Output::warn("`previous` is passed over: nothing is compared with another build");
-    }
-    if request.probe.is_some() {
-        Output::warn("`probe` is passed over: nothing is loaded");
+/// A refusal to compare with the build at `old`.
+pub(crate) fn not_compared(error: &CompareError, old: &Path) -> CliError {
+    let exit = match error {
+        CompareError::Read(_) => Exit::Machine,
+        _ => Exit::No,
+    };
+    let hint = "`hoist check FILE` tells more about each".to_owned();
+    let refusal = CliError::from_error(error, Some(hint), exit);
+    refusal.details(vec![format!("  against {}", old.display())])
+}
+
+/// Loads a library, if that is asked.
+fn probe_as_asked(
+    contract: &Contract,
+    request: &Request,
+    report: &mut Report,
+    loaded: impl FnOnce() -> Result<Loaded, ProbeError>,
+) -> Result<(), CliError> {
+    match &request.probe {
+        Some(probing) => probing.add_to(report, contract, loaded),
+        None => Ok(()),
     }
 }
 
@@ -306,6 +342,16 @@ fn kept(
 fn glibc_floor(facts: &ElfFacts) -> Option<DottedVersion> {
     let needs = facts.version_needs.iter().filter(|need| !need.is_weak);
     needs.filter_map(|need| DottedVersion::after("GLIBC_", &need.version)).max()
+}
+
+/// What the ABI file packed in a folder asks of each library; nothing without one.
+pub(crate) fn folder_contracts(
+    folder: &Path,
+    request: &Request,
+) -> Result<BTreeMap<String, Contract>, CliError> {
+    let Some(abi) = packed_abi(folder)? else { return Ok(BTreeMap::new()) };
+    let contracts = promised_contracts(&abi, ABI_PATH, request);
+    Ok(contracts.into_iter().map(|(path, contract)| (path, request.amended(contract))).collect())
 }
 
 /// The ABI file of the artifact at `folder`; `None` for a folder without one.
@@ -372,15 +418,15 @@ fn check_with(
     others: &Contract,
     request: &Request,
 ) -> Result<Findings, CliError> {
-    let keep = |Checked { path, report }: Checked| {
+    let keep = |Checked { path, mut report }: Checked| {
         let contract = contracts.get(&path).unwrap_or(others);
-        let there = folder.join(&path);
-        examine(&there, contract, request, &report);
-        kept(&path, &there, contract, report)
+        let loaded = || Ok(Loaded::in_artifact(folder, &path));
+        probe_as_asked(contract, request, &mut report, loaded)?;
+        Ok::<_, CliError>(kept(&path, &folder.join(&path), contract, report))
     };
     let mut findings = Findings::default();
     for found in check_tree_on(request.threads, folder, contracts, others, keep)? {
-        findings.add(found);
+        findings.add(found?);
     }
     Ok(findings)
 }

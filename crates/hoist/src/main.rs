@@ -9,6 +9,7 @@ mod commands;
 mod error;
 mod output;
 mod place;
+mod probing;
 mod project;
 mod receipt;
 mod report;

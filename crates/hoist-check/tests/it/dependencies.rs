@@ -65,9 +65,9 @@ fn rpath_is_handed_down_and_runpath_is_not() {
     };
     let needing = || needing(vec!["libdep.so.1"]);
     let by_rpath = rules(Library { rpath: Some("$ORIGIN"), ..needing() });
-    assert_eq!(by_rpath, ["dyn.rpath_deprecated", "file.no_sections"]);
+    assert_eq!(by_rpath, ["dyn.rpath_deprecated", "file.no_sections", "debug.absent"]);
     let by_runpath = rules(Library { runpath: Some("$ORIGIN"), ..needing() });
-    assert_eq!(by_runpath, ["dyn.needed_missing", "file.no_sections"]);
+    assert_eq!(by_runpath, ["dyn.needed_missing", "file.no_sections", "debug.absent"]);
 }
 
 #[test]

@@ -203,6 +203,12 @@ pub struct Check {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^(default|nix|strict|manylinux_2_[0-9]+)$"))]
     pub policy: Option<String>,
+    /// Load the libraries in a sandbox of their own. When unsaid, where this machine gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<bool>,
+    /// Longest time that loading one may take; 10 seconds when unsaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_timeout: Option<Timeout>,
     /// Findings that are judged otherwise, each for a reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waive: Vec<Waive>,

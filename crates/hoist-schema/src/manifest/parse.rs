@@ -500,6 +500,24 @@ header = "include/pattern_search.h"
     }
 
     #[test]
+    fn the_load_probe_is_asked_for_refused_or_left_to_the_machine() {
+        let probe = |line: &str| {
+            Manifest::parse(&format!("{GOOD}\n[check]\n{line}\n")).unwrap().check.probe
+        };
+        assert_eq!(
+            [probe(""), probe("probe = true"), probe("probe = false")],
+            [None, Some(true), Some(false)]
+        );
+        let timeout = format!("{GOOD}\n[check]\nprobe_timeout = \"2m\"\n");
+        let check = Manifest::parse(&timeout).unwrap().check;
+        assert_eq!(check.probe_timeout.unwrap().0.as_secs(), 120);
+        let problems = refused(&timeout.replace("2m", "0s"));
+        assert!(problems[0].message.contains("timeout of 0"), "{}", problems[0].message);
+        let problems = refused(&timeout.replace("probe_timeout", "probe_timout"));
+        assert!(problems[0].hint.contains("`probe_timeout`"), "{}", problems[0].hint);
+    }
+
+    #[test]
     fn the_schema_of_the_manifest_is_stable() {
         insta::assert_json_snapshot!(json_schema());
     }

@@ -109,7 +109,7 @@ impl FromStr for Timeout {
         };
         let count: u64 = digits.parse().map_err(|_| wanted())?;
         match count.checked_mul(factor) {
-            Some(0) => Err("a timeout of 0 would end every build at once".to_owned()),
+            Some(0) => Err("a timeout of 0 would end everything at once".to_owned()),
             Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
             None => Err(wanted()),
         }

@@ -17,7 +17,8 @@ fn lazy() -> Hoist {
 fn lazy_manifest(check: &str) -> String {
     let sources = "sources = [\"src/*.c\", \"include/*.h\"]";
     let command = "command = [\"cc\", \"-shared\", \"-fPIC\", \"-Iinclude\", \"-Wl,-z,norelro\", \
-                   \"-o\", \"{out}/lib/libadder.so\", \"src/adder.c\"]";
+                   \"-g\", \"-ffile-prefix-map=/build/adder=.\", \"-o\", \
+                   \"{out}/lib/libadder.so\", \"src/adder.c\"]";
     let custom = ADDER_MANIFEST.replace(sources, &format!("{sources}\n{command}"));
     format!("{custom}\n{check}")
 }
@@ -162,4 +163,16 @@ fn files_of_several_folders_are_told_apart() {
         .map(|finding| finding["file"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(files, ["one/lib.so", "two/lib.so"]);
+}
+
+#[test]
+fn a_report_for_programs_has_nothing_else_beside_it() {
+    let hoist = adder();
+    let store_path = hoist.stdout(["build", "--quiet"]);
+    let library = format!("{}{store_path}/lib/libadder.so", hoist.root().display());
+    for format in ["json", "sarif", "neutral"] {
+        let args = ["check", "--format", format, "--against", &library, &library];
+        let report: Result<Value, _> = serde_json::from_str(&hoist.stdout(args));
+        assert!(report.is_ok(), "{format}");
+    }
 }

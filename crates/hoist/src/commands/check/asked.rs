@@ -15,6 +15,7 @@ use serde::de::value::{Error as TextError, StrDeserializer};
 use super::{CheckArgs, neutral};
 use crate::checking::{Amendments, Request, project_policy};
 use crate::error::CliError;
+use crate::probing::Probing;
 use crate::project::Project;
 
 /// What `args` ask, over the policy of `project` where there is one.
@@ -34,6 +35,8 @@ pub(super) fn request(args: &CheckArgs, project: Option<&Project>) -> Result<Req
         glibc: args.glibc.clone(),
         isa: args.isa,
     };
+    let of_project = || Probing::of_manifest(&project?.manifest.check);
+    request.probe = args.probe.probing().or(request.probe).or_else(of_project);
     request.threads = args.jobs.unwrap_or(request.threads);
     Ok(request)
 }

@@ -1,7 +1,9 @@
 //! `hoist check`: what the linker, the loader and an auditor will see.
 
+mod against;
 mod asked;
 mod neutral;
+mod probe;
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -14,6 +16,7 @@ use hoist_schema::manifest::IsaLevel;
 use hoist_schema::{Exit, Severity};
 use hoist_store::read_current;
 
+use self::against::Old;
 use crate::checking::{Findings, Request, check_folder, check_one, check_project};
 use crate::error::CliError;
 use crate::output::{Output, count, size};
@@ -24,13 +27,15 @@ use crate::settings::Settings;
 /// Check shared libraries as the linker, the loader and an auditor would
 ///
 /// Takes files, folders and store paths; without one, the active generation of the project here, by
-/// its hoist.toml. An artifact that hoist packed is held against the ABI file in it; any other library is asked what
-/// this machine asks. Quiet about what is in order.
+/// its hoist.toml. An artifact that hoist packed is held against the ABI file in it; any other
+/// library is asked what this machine asks. Quiet about what is in order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hoist check build/libx.so
   hoist check /nix/store/…-pattern-search-0.1.0
+  hoist check --probe libx.so                   load it in a sandbox as well
+  hoist check libx.so --against pattern-search  can callers of the active generation use it?
   hoist check --header x.h --glibc 2.28 --isa x86-64-v2 libx.so
   hoist check --policy manylinux_2_28 dist/     what wheels may ask of their hosts
   hoist check --all --json dist/ | jq .rule     a record for each finding
@@ -57,6 +62,12 @@ pub(crate) struct CheckArgs {
           hide_possible_values = true, help = "Instructions that every target's processor has: \
           x86-64, x86-64-v2, -v3, -v4")]
     isa: Option<IsaLevel>,
+    #[command(flatten)]
+    probe: probe::ProbeArgs,
+    /// Compare with the build that callers were compiled for: a file, folder, store path or
+    /// generation (NAME or NAME@N)
+    #[arg(long, value_name = "OLD")]
+    against: Option<String>,
     /// Show what is only worth knowing, and waived, as well
     #[arg(long)]
     all: bool,
@@ -95,7 +106,10 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
             CliError::new(Exit::Usage, "--format neutral is about one file").hint("name one PATH")
         );
     }
-    let findings = find(args, settings, out)?;
+    // Another program reads what is printed, and nothing but the report.
+    let silent = Output::new(false, true);
+    let is_read_by_people = args.format == Format::Table;
+    let findings = find(args, settings, if is_read_by_people { out } else { &silent })?;
     print(args, &findings, out);
     if let Some(file) = &args.report {
         let text = ReportForm::of_file(file).render(&findings);
@@ -115,9 +129,15 @@ fn find(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Findings,
         return find_in_project(args, settings, out);
     }
     let request = asked::request(args, None)?;
+    let old = args.against.as_ref().map(|named| Old::find(named, settings)).transpose()?;
     let mut all = Findings::default();
     for path in &args.paths {
         let mut found = look_at(path, settings, &request, args.format == Format::Neutral, out)?;
+        if let Some(old) = &old {
+            let there = in_store(path, settings).unwrap_or_else(|| path.clone());
+            let name = path.display().to_string();
+            found.findings.extend(old.compare(&there, &name, &request, out)?);
+        }
         if let [_] = args.paths.as_slice() {
             return Ok(found);
         }
@@ -137,14 +157,13 @@ fn look_at(
     out: &Output,
 ) -> Result<Findings, CliError> {
     let there = in_store(path, settings).unwrap_or_else(|| path.to_owned());
+    let _progress = out.progress(format!("checking {}", there.display()));
     // The neutral format is about a file; a folder in its place is a finding.
     if is_one_file || !there.is_dir() {
         return check_one(&there, &path.display().to_string(), request);
     }
-    let _progress = out.progress(format!("checking {}", there.display()));
-    let mut found = check_folder(&there, request)?;
-    found.below = path.display().to_string();
-    Ok(found)
+    let found = check_folder(&there, request)?;
+    Ok(Findings { below: path.display().to_string(), ..found })
 }
 
 /// Looks at the active generation of the project here.
@@ -160,9 +179,17 @@ fn find_in_project(
         return Err(CliError::new(Exit::No, message).hint("`hoist ship`, or name a PATH"));
     };
     let request = asked::request(args, Some(&project))?;
-    let _progress = out.progress(format!("checking {}", current.physical.display()));
-    let mut found = check_project(&project, settings, &current.physical, &request)?;
+    let there = &current.physical;
+    let mut found = {
+        let _progress = out.progress(format!("checking {}", there.display()));
+        check_project(&project, settings, there, &request)?
+    };
     found.below = StoreDir::default().print(&current.path);
+    if let Some(named) = &args.against {
+        let old = Old::find(named, settings)?;
+        found.findings.extend(old.compare(there, &found.below, &request, out)?);
+    }
+    found.waive(&project)?;
     Ok(found)
 }
 

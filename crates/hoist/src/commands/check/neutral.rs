@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hoist_check::{Contract, Libc, Policy, Promise, PromisedKind, Target};
 use hoist_elf::{Class, DottedVersion, Endian, Machine};
-use hoist_schema::manifest::IsaLevel;
+use hoist_schema::manifest::{IsaLevel, Timeout};
 use hoist_schema::{Exit, Finding, Severity};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,6 +14,7 @@ use super::asked::{read_header, read_text};
 use crate::checking::{Findings, Request};
 use crate::error::CliError;
 use crate::output::Output;
+use crate::probing::Probing;
 
 const POLICY_FORMAT: &str = "elf-policy/1";
 const FINDINGS_FORMAT: &str = "elf-findings/1";
@@ -145,7 +146,7 @@ fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
     let is_probed = policy.probe == Some(true);
     Ok(Request {
         previous: policy.previous.map(|previous| folder.join(previous)),
-        probe: is_probed.then(|| Duration::from_secs_f64(seconds)),
+        probe: is_probed.then(|| Probing::asked(Some(Timeout(Duration::from_secs_f64(seconds))))),
         contract,
         ..Request::new(asked)
     })
