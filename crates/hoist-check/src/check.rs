@@ -11,7 +11,7 @@ use crate::rule::{
 };
 use crate::siblings::Siblings;
 use crate::{
-    dependencies, exports, hardening, leaks, loading, references, secrets, signatures, target,
+    dependencies, exports, hardening, isa, leaks, loading, references, secrets, signatures, target,
     versions,
 };
 
@@ -66,6 +66,7 @@ pub fn check_library(
     }
     check_container(&mut judge, &facts, candidate.size_bytes);
     target::check_pages(&mut judge, &facts);
+    isa::check(&mut judge, &facts, candidate.bytes);
     exports::check(&mut judge, &facts, candidate.bytes);
     signatures::check(&mut judge, &facts, candidate.bytes);
     dependencies::check(&mut judge, &facts, candidate.path, siblings);

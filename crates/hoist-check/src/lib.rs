@@ -21,6 +21,7 @@ mod contract;
 mod dependencies;
 mod exports;
 mod hardening;
+mod isa;
 mod leaks;
 mod links;
 mod loading;

@@ -50,6 +50,8 @@ rules! {
     TARGET_ENDIAN "target.endian" Error "the other order of bytes";
     TARGET_OSABI "target.osabi" Error "made for another operating system";
     TARGET_PAGE_ALIGN "target.page_align" Error "cannot be mapped with the target's pages";
+    TARGET_ISA "target.isa" Error "instructions that some target does not have run without a test";
+    TARGET_ISA_DISPATCHED "target.isa_dispatched" Info "instructions that some target does not have, behind a test";
     EXPORT_MISSING "export.missing" Error "a promised function or variable is not exported";
     EXPORT_UNDEFINED "export.undefined" Error "a promised symbol is only referred to";
     EXPORT_HIDDEN "export.hidden" Error "a promised symbol is defined, but hidden";

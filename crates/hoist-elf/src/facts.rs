@@ -5,9 +5,12 @@ use crate::error::ElfError;
 use crate::identity::Identity;
 use crate::image::Image;
 use crate::integrity::{check_tables, check_version};
+use crate::notes::{Notes, read_notes};
+use crate::relocations::RelocationCounts;
 use crate::sections::{SectionFacts, section_facts, table_end};
 use crate::segments::{LoadMap, Segment, SegmentKind, read_segments};
 use crate::spec::{ET_CORE, ET_DYN, ET_EXEC, ET_REL};
+use crate::startup::{LoaderCalls, read_loader_calls};
 use crate::symbols::{Symbol, read_symbols};
 use crate::versions::{VersionNeed, read_versions};
 
@@ -45,6 +48,12 @@ pub struct ElfFacts {
     pub symbols: Vec<Symbol>,
     /// Versions that other libraries must define, in table order.
     pub version_needs: Vec<VersionNeed>,
+    /// How many relocations of each kind the loader applies.
+    pub relocations: RelocationCounts,
+    /// Functions that the loader calls while it loads and unloads it.
+    pub loader_calls: LoaderCalls,
+    /// What linker and compilers noted.
+    pub notes: Notes,
     /// What the section headers add.
     pub sections: SectionFacts,
     /// How many of the bytes are used by headers, segments and sections.
@@ -69,10 +78,13 @@ impl ElfFacts {
             identity,
             kind: kind_by_type(identity.file_type, &sections),
             used_bytes: used_bytes(&image, &segments).max(sections.end).min(image.size_bytes()),
+            notes: read_notes(&image, &segments),
             segments,
             dynamic: Dynamic::default(),
             symbols: Vec::new(),
             version_needs: Vec::new(),
+            relocations: RelocationCounts::default(),
+            loader_calls: LoaderCalls::default(),
             sections,
         };
         if matches!(facts.kind, FileKind::SharedLibrary | FileKind::Executable) {
@@ -110,6 +122,8 @@ impl ElfFacts {
         let machine = self.identity.machine;
         let mut symbols = read_symbols(image, &map, &entries, &strings, machine)?;
         self.version_needs = read_versions(&map, &entries, &strings, &mut symbols)?;
+        (self.loader_calls, self.relocations) =
+            read_loader_calls(image, &map, &entries, machine, &symbols)?;
         if !symbols.is_empty() {
             symbols.remove(0);
         }

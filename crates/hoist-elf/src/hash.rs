@@ -7,10 +7,9 @@ use crate::dynamic::Entries;
 use crate::error::ElfError;
 use crate::identity::Machine;
 use crate::image::Image;
+use crate::relocations::each_relocation;
 use crate::segments::LoadMap;
-use crate::spec::{
-    DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_PLTREL, DT_PLTRELSZ, DT_REL, DT_RELA, DT_RELASZ, DT_RELSZ,
-};
+use crate::spec::{DT_GNU_HASH, DT_HASH};
 
 /// Hash values of the symbols from `first` on, as `DT_GNU_HASH` holds them.
 pub(crate) struct GnuChains {
@@ -128,25 +127,11 @@ pub(crate) fn count_by_relocations(
     image: &Image<'_>,
     map: &LoadMap<'_>,
     entries: &Entries,
+    machine: Machine,
 ) -> Result<u64, ElfError> {
-    let plt_has_addends = entries.get(DT_PLTREL) != Some(DT_REL);
     let mut count = 0;
-    for (tag, size_tag, what, has_addends) in [
-        (DT_RELA, DT_RELASZ, "DT_RELA", true),
-        (DT_REL, DT_RELSZ, "DT_REL", false),
-        (DT_JMPREL, DT_PLTRELSZ, "DT_JMPREL", plt_has_addends),
-    ] {
-        let (Some(address), Some(length)) = (entries.get(tag), entries.get(size_tag)) else {
-            continue;
-        };
-        let table = map.bytes_at(address, length, what)?;
-        let word = image.word_bytes();
-        let entry_bytes = if has_addends { 3 * word } else { 2 * word };
-        for entry in 0..length / entry_bytes {
-            let info = table.word(entry * entry_bytes + word, what)?;
-            let symbol = if image.is_64() { info >> 32 } else { info >> 8 };
-            count = count.max(symbol + 1);
-        }
-    }
+    each_relocation(image, map, entries, machine, |relocation| {
+        count = count.max(relocation.symbol + 1);
+    })?;
     Ok(count)
 }

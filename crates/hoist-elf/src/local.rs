@@ -65,26 +65,25 @@ fn find(bytes: &[u8], name: &[u8]) -> Result<Option<LocalSymbol>, ElfError> {
 
 /// Calls `is_enough` for each definition in `.symtab`, with the names from its own on, until that
 /// says so.
-fn each_definition(
-    bytes: &[u8],
-    mut is_enough: impl FnMut(&RawSymbol, &[u8]) -> bool,
+pub(crate) fn each_definition<'a>(
+    bytes: &'a [u8],
+    mut is_enough: impl FnMut(&RawSymbol, &'a [u8]) -> bool,
 ) -> Result<(), ElfError> {
     let identity = Identity::read(bytes)?;
     let image = Image::new(bytes, identity.class, identity.endian);
     let sections = read_sections(&image)?;
-    for table in sections.iter().filter(|section| section.kind == SHT_SYMTAB) {
-        let Some(names) = usize::try_from(table.link).ok().and_then(|link| sections.get(link))
-        else {
-            continue;
-        };
-        let names = image.slice(names.offset, names.size_bytes, "the section of symbol names")?;
-        let symbols = image.part(table.offset, table.size_bytes, ".symtab")?;
-        for index in 0..table.size_bytes / image.symbol_bytes() {
-            let raw = RawSymbol::read(&symbols, index)?;
-            let tail = usize::try_from(raw.name_index).ok().and_then(|start| names.get(start..));
-            if raw.section != SHN_UNDEF && tail.is_some_and(|tail| is_enough(&raw, tail)) {
-                return Ok(());
-            }
+    // More than one would let a small file be read over and over.
+    let table = sections.iter().find(|section| section.kind == SHT_SYMTAB);
+    let Some(table) = table else { return Ok(()) };
+    let names = usize::try_from(table.link).ok().and_then(|link| sections.get(link));
+    let Some(names) = names else { return Ok(()) };
+    let names = image.slice(names.offset, names.size_bytes, "the section of symbol names")?;
+    let symbols = image.part(table.offset, table.size_bytes, ".symtab")?;
+    for index in 0..table.size_bytes / image.symbol_bytes() {
+        let raw = RawSymbol::read(&symbols, index)?;
+        let tail = usize::try_from(raw.name_index).ok().and_then(|start| names.get(start..));
+        if raw.section != SHN_UNDEF && tail.is_some_and(|tail| is_enough(&raw, tail)) {
+            return Ok(());
         }
     }
     Ok(())

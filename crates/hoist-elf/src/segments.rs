@@ -2,7 +2,10 @@
 
 use crate::error::ElfError;
 use crate::image::Image;
-use crate::spec::{PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_TLS};
+use crate::spec::{
+    PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD,
+    PT_NOTE, PT_TLS,
+};
 
 /// What a program header is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,9 +14,12 @@ pub enum SegmentKind {
     Load,
     Dynamic,
     Interpreter,
+    Note,
     Tls,
+    GnuEhFrame,
     GnuStack,
     GnuRelro,
+    GnuProperty,
     Other(u32),
 }
 
@@ -85,9 +91,12 @@ fn segment(headers: &Image<'_>, at: u64) -> Result<Segment, ElfError> {
         PT_LOAD => SegmentKind::Load,
         PT_DYNAMIC => SegmentKind::Dynamic,
         PT_INTERP => SegmentKind::Interpreter,
+        PT_NOTE => SegmentKind::Note,
         PT_TLS => SegmentKind::Tls,
+        PT_GNU_EH_FRAME => SegmentKind::GnuEhFrame,
         PT_GNU_STACK => SegmentKind::GnuStack,
         PT_GNU_RELRO => SegmentKind::GnuRelro,
+        PT_GNU_PROPERTY => SegmentKind::GnuProperty,
         other => SegmentKind::Other(other),
     };
     let flags_at = if headers.is_64() { 4 } else { 24 };

@@ -10,9 +10,12 @@ pub(crate) const ET_CORE: u16 = 4;
 pub(crate) const PT_LOAD: u32 = 1;
 pub(crate) const PT_DYNAMIC: u32 = 2;
 pub(crate) const PT_INTERP: u32 = 3;
+pub(crate) const PT_NOTE: u32 = 4;
 pub(crate) const PT_TLS: u32 = 7;
+pub(crate) const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 pub(crate) const PT_GNU_STACK: u32 = 0x6474_e551;
 pub(crate) const PT_GNU_RELRO: u32 = 0x6474_e552;
+pub(crate) const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 
 pub(crate) const DT_NULL: u64 = 0;
 pub(crate) const DT_NEEDED: u64 = 1;

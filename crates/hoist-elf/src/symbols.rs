@@ -186,7 +186,9 @@ pub(crate) fn read_symbols(
     let chains = gnu_chains(map, entries)?;
     let count = match (count_by_sysv_hash(image, map, entries, machine)?, &chains) {
         (Some(count), _) => count,
-        (None, Some(chains)) => chains.end().max(count_by_relocations(image, map, entries)?),
+        (None, Some(chains)) => {
+            chains.end().max(count_by_relocations(image, map, entries, machine)?)
+        }
         (None, None) => {
             let (present, absent) = ("DT_SYMTAB", "DT_HASH or DT_GNU_HASH");
             return Err(ElfError::MissingEntry { present, absent });
