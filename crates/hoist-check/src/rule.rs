@@ -133,6 +133,8 @@ pub fn nearest_rule(id: &str) -> Option<&'static Rule> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     #[test]
@@ -157,6 +159,39 @@ mod tests {
             let id = name.strip_suffix(".md").unwrap();
             assert!(id == "README" || explain(id).is_some(), "{id} has a page but no rule");
         }
+    }
+
+    /// `docs/checks/README.md` as it should be.
+    fn index() -> String {
+        let mut text = "# Rules\n\nWhat `hoist check` looks for. [The guide](../check.md) tells how \
+                        severities come about, by policies and waivers;\n`hoist explain RULE` prints a \
+                        page.\n"
+            .to_owned();
+        let mut group = "";
+        for Rule { id, severity, title, .. } in rules() {
+            let (of, _) = id.split_once('.').unwrap();
+            if group != of {
+                group = of;
+                let head = "| rule | usually | what it finds |\n|---|---|---|";
+                writeln!(text, "\n## {group}\n\n{head}").unwrap();
+            }
+            let severity = format!("{severity:?}").to_lowercase();
+            writeln!(text, "| [{id}]({id}.md) | {severity} | {title} |").unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn the_index_lists_every_rule() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/checks/README.md");
+        if std::env::var_os("HOIST_WRITE_INDEX").is_some() {
+            std::fs::write(file, index()).unwrap();
+        }
+        let there = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(
+            there == index(),
+            "HOIST_WRITE_INDEX=1 cargo test -p hoist-check index writes it anew"
+        );
     }
 
     #[test]

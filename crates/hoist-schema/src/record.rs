@@ -171,6 +171,8 @@ pub struct RuleRecord {
     pub rule: String,
     /// How bad a finding of it usually is.
     pub severity: Severity,
+    /// The same by each policy.
+    pub by_policy: Map<String, Value>,
     /// What it finds, as one line.
     pub title: String,
     /// What, why, how to fix, and an example, in Markdown.

@@ -76,19 +76,6 @@ impl Request {
         self.amended(self.contract.clone())
     }
 
-    /// Judges findings about what a project or an ABI file promises.
-    ///
-    /// A release build carries no debug information to hold its header against. Where nobody asked
-    /// for that comparison, its absence is worth knowing, and nothing to do.
-    fn judge(&self, findings: &mut [Finding]) {
-        let is_asked = self.amendments.header.is_some() || self.policy.exports_exact();
-        let unverified = |found: &&mut Finding| found.rule == "export.signature_unverified";
-        for finding in findings.iter_mut().filter(unverified).filter(|_| !is_asked) {
-            finding.severity = finding.severity.min(Severity::Info);
-        }
-        self.policy.judge(findings);
-    }
-
     /// `contract` with what flags and the policy ask besides.
     fn amended(&self, mut contract: Contract) -> Contract {
         let Amendments { exports, header, glibc, isa } = &self.amendments;
@@ -164,6 +151,31 @@ impl Findings {
         Ok(())
     }
 
+    /// Judges what was found by the policy of `request`.
+    ///
+    /// That a header could not be held against debug information is worth knowing where it is the
+    /// project's own: release builds have none, and `strict` asks for it. It is a warning where
+    /// `--header` asked.
+    fn judge(&mut self, request: &Request, contracts: &BTreeMap<String, Contract>) {
+        let is_asked = request.amendments.header.is_some();
+        for finding in &mut self.findings {
+            let found = finding.severity;
+            finding.severity = request.policy.severity(&finding.rule, found);
+            let is_own = !is_asked && contracts.contains_key(&finding.file);
+            let is_unsure = finding.rule == "export.signature_unverified";
+            if is_own && is_unsure && finding.severity == found {
+                finding.severity = Severity::Info;
+            }
+        }
+    }
+
+    /// Judges what was found by the waivers of `project`, which have the last word.
+    pub(crate) fn waive(&mut self, project: &Project) -> Result<(), CliError> {
+        let waivers = &project.manifest.check.waive;
+        apply_waivers(waivers, today()?, MANIFEST_FILE, &mut self.findings);
+        Ok(())
+    }
+
     /// The severity of the worst finding.
     pub(crate) fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
@@ -221,7 +233,9 @@ pub(crate) fn check_artifact(
 ) -> Result<Findings, CliError> {
     let probe = Probing::of_manifest(&project.manifest.check).filter(|_| is_new);
     let request = Request { probe, ..Request::new(project_policy(project)?) };
-    check_project(project, settings, tree, &request, Vec::new())
+    let mut findings = check_project(project, settings, tree, &request)?;
+    findings.waive(project)?;
+    Ok(findings)
 }
 
 /// The policy that `project` asks for.
@@ -232,24 +246,20 @@ pub(crate) fn project_policy(project: &Project) -> Result<Policy, CliError> {
     })
 }
 
-/// Checks the libraries that `project` promises in the output tree or artifact at `tree`; judges
-/// what was found `besides` with them, by the same policy and waivers.
+/// Checks the libraries that `project` promises in the output tree or artifact at `tree`; what is
+/// waived comes with [`Findings::waive`], once all is found.
 pub(crate) fn check_project(
     project: &Project,
     settings: &Settings,
     tree: &Path,
     request: &Request,
-    besides: Vec<Finding>,
 ) -> Result<Findings, CliError> {
-    let check = &project.manifest.check;
     let contracts = project_contracts(project, settings, request);
     let mut others = request.of_others();
     ask_of_all(&mut others, project);
     let mut findings = check_with(tree, &contracts, &request.amended(others), request)?;
     findings.add_links(tree, &contracts)?;
-    findings.findings.extend(besides);
-    request.judge(&mut findings.findings);
-    apply_waivers(&check.waive, today()?, MANIFEST_FILE, &mut findings.findings);
+    findings.judge(request, &contracts);
     Ok(findings)
 }
 
@@ -262,21 +272,12 @@ fn today() -> Result<Day, CliError> {
 /// Checks a folder: an artifact by the ABI file packed in it, and every other library as one
 /// without promises.
 pub(crate) fn check_folder(folder: &Path, request: &Request) -> Result<Findings, CliError> {
-    let others = request.of_others();
-    let mut findings = match packed_abi(folder)? {
-        None => check_with(folder, &BTreeMap::new(), &others, request)?,
-        Some(abi) => {
-            let contracts = promised_contracts(&abi, ABI_PATH, request);
-            let contracts: BTreeMap<String, Contract> = contracts
-                .into_iter()
-                .map(|(path, contract)| (path, request.amended(contract)))
-                .collect();
-            let mut findings = check_with(folder, &contracts, &others, request)?;
-            findings.add_links(folder, &contracts)?;
-            findings
-        }
-    };
-    request.judge(&mut findings.findings);
+    let contracts = folder_contracts(folder, request)?;
+    let mut findings = check_with(folder, &contracts, &request.of_others(), request)?;
+    if !contracts.is_empty() {
+        findings.add_links(folder, &contracts)?;
+    }
+    findings.judge(request, &contracts);
     Ok(findings)
 }
 

@@ -129,8 +129,10 @@ impl Policy {
         }
         match self.kind {
             Kind::Hardened if id.starts_with("harden.") => Severity::Error,
-            // Whether debug information is there is worth knowing, and asked for by nobody.
-            Kind::Strict if !id.starts_with("debug.") => Severity::Error,
+            // Nobody asks for debug information, and what waivers are worth is their author's to say.
+            Kind::Strict if !id.starts_with("debug.") && !id.starts_with("waiver.") => {
+                Severity::Error
+            }
             // PEP 600 asks nothing of how a wheel finds its own libraries, and tools that repair
             // wheels write either.
             Kind::Manylinux(_) if id == "dyn.rpath_deprecated" => Severity::Info,

@@ -17,6 +17,7 @@ mod init;
 mod manifest;
 mod output;
 mod packing;
+mod policy;
 mod sandbox;
 mod store;
 

@@ -50,14 +50,17 @@ pub(super) fn find(
     }
     let request = asked::request(args, Some(&project))?;
     let progress = out.progress(format!("checking {}", there.display()));
-    let stale = stale_findings(&project, settings, shipped, locked.as_ref())?;
-    let mut found = check_project(&project, settings, &there, &request, stale)?;
+    let mut stale = stale_findings(&project, settings, shipped, locked.as_ref())?;
+    request.policy.judge(&mut stale);
+    let mut found = check_project(&project, settings, &there, &request)?;
+    found.findings.extend(stale);
     drop(progress);
     found.below = path.display().to_string();
     if let Some(named) = &args.against {
         let old = Old::find(named, settings)?;
         found.findings.extend(old.compare(&there, &found.below, &request, out)?);
     }
+    found.waive(&project)?;
     Ok(found)
 }
 

@@ -26,9 +26,9 @@ use crate::settings::Settings;
 
 /// Check shared libraries as the linker, the loader and an auditor would
 ///
-/// Takes files, folders and store paths; without one, what the project here shipped last. An
-/// artifact that hoist packed is held against the ABI file in it; any other library is asked what
-/// this machine asks. Quiet about what is in order.
+/// Takes files, folders and store paths; without one, the active generation of the project here, by
+/// its hoist.toml. An artifact that hoist packed is held against the ABI file in it; any other
+/// library is asked what this machine asks. Quiet about what is in order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +41,7 @@ Examples:
   hoist check --all --json dist/ | jq .rule     a record for each finding
   hoist check --report hoist.sarif dist/        for a code host; .xml for JUnit, .json for all else")]
 pub(crate) struct CheckArgs {
-    /// Files, folders or store paths [default: what the project here shipped last]
+    /// Files, folders or store paths [default: the active generation of the project here]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// default, nix, strict, manylinux_2_28 and its siblings; or a file with an elf-policy
@@ -106,7 +106,10 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
             CliError::new(Exit::Usage, "--format neutral is about one file").hint("name one PATH")
         );
     }
-    let findings = find(args, settings, out)?;
+    // Another program reads what is printed, and nothing but the report.
+    let silent = Output::new(false, true);
+    let is_read_by_people = args.format == Format::Table;
+    let findings = find(args, settings, if is_read_by_people { out } else { &silent })?;
     print(args, &findings, out);
     if let Some(file) = &args.report {
         let text = ReportForm::of_file(file).render(&findings);
