@@ -107,7 +107,7 @@ fn write_report(file: &Path, findings: &Findings) -> Result<(), CliError> {
 }
 
 /// Where a logical store path lies in hoist's own store, unless the machine has it where it says.
-fn in_store(path: &Path, settings: &Settings) -> Option<PathBuf> {
+pub(crate) fn in_store(path: &Path, settings: &Settings) -> Option<PathBuf> {
     let inside = path.strip_prefix("/nix/store").ok().filter(|_| !path.exists())?;
     let mut parts = inside.components();
     StorePath::parse(parts.next()?.as_os_str().to_str()?).ok()?;
