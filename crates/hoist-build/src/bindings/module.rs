@@ -9,7 +9,7 @@ use super::names::{of_fields, quoted};
 use super::types::declaration;
 
 /// What every module begins with.
-const PRELUDE: &str = include_str!("prelude.py");
+pub(super) const PRELUDE: &str = include_str!("prelude.py");
 
 pub(super) fn write(plan: &Plan<'_>) -> String {
     let mut text = String::new();

@@ -32,6 +32,8 @@ _hoist_Readable: _hoist_Alias = _hoist_Read | _hoist_Pointing
 _hoist_Writable: _hoist_Alias = _hoist_Write | _hoist_Pointing
 _hoist_Callback: _hoist_Alias = _hoist_CFuncPtr | _hoist_ctypes.c_void_p | int | None
 
+# Type checkers know no difference between memory that may be written and memory that may not; the
+# module does.
 PACKAGE: _hoist_Final[str]
 VERSION: _hoist_Final[str]
 SYSTEM: _hoist_Final[str]

@@ -34,6 +34,18 @@ fn what_is_written_is_the_same_each_time() {
 }
 
 #[test]
+fn a_small_library_gives_this_module_and_this_stub() {
+    let header = "#include <stdint.h>\ntypedef struct { double x; double y; } adder_point;\n\
+                  int32_t adder_add(int32_t a, int32_t b);\n\
+                  adder_point adder_mirror(adder_point point);\n\
+                  void adder_scale(adder_point *point, double factor);";
+    let bindings = python_bindings(&abi(header)).unwrap();
+    let (begin, end) = bindings.module.split_once(module::PRELUDE).unwrap();
+    insta::assert_snapshot!("module", format!("{begin}# (what every module has)\n{end}"));
+    insta::assert_snapshot!("stub", bindings.stub);
+}
+
+#[test]
 fn each_kind_of_parameter_has_its_converter() {
     let module = python_bindings(&abi(
         "#include <stdint.h>\n#include <stdbool.h>\n#include <stddef.h>\nstruct opaque; \
