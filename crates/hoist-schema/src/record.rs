@@ -147,6 +147,17 @@ pub struct CheckRecord {
     pub worst: Option<Severity>,
 }
 
+/// One file that `hoist bindgen` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BindingsRecord {
+    /// The package whose functions it has.
+    pub package: String,
+    /// Name of the module.
+    pub module: String,
+    /// The file.
+    pub path: String,
+}
+
 /// What `hoist flake` wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FlakeRecord {

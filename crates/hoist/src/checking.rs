@@ -359,7 +359,7 @@ pub(crate) fn folder_contracts(
 }
 
 /// The ABI file of the artifact at `folder`; `None` for a folder without one.
-fn packed_abi(folder: &Path) -> Result<Option<AbiFile>, CliError> {
+pub(crate) fn packed_abi(folder: &Path) -> Result<Option<AbiFile>, CliError> {
     let file = folder.join(ABI_PATH);
     let refuse = |why: &str| {
         let message = format!("{} is not an ABI file: {why}", file.display());

@@ -64,6 +64,9 @@ pub struct Package {
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Name of a Python module, typed by the headers, to pack with the artifact; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
 }
 
 impl Package {

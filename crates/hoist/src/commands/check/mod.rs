@@ -228,7 +228,7 @@ fn last_line(args: &CheckArgs, findings: &Findings) -> String {
 }
 
 /// Where a logical store path lies in hoist's own store, unless the machine has it where it says.
-fn in_store(path: &Path, settings: &Settings) -> Option<PathBuf> {
+pub(crate) fn in_store(path: &Path, settings: &Settings) -> Option<PathBuf> {
     store_path(path).filter(|_| !path.exists())?;
     let there = settings.root.join("nix/store").join(path.strip_prefix("/nix/store").ok()?);
     there.exists().then_some(there)
