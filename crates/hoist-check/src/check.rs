@@ -64,8 +64,11 @@ pub fn check_library(
     check_container(&mut judge, &facts, candidate.size_bytes);
     target::check_pages(&mut judge, &facts);
     exports::check(&mut judge, &facts, candidate.bytes);
-    dependencies::check(&mut judge, &facts, candidate.path, siblings);
-    versions::check(&mut judge, &facts);
+    // What it wants of another C library is not there either.
+    if target::is_for_libc(&mut judge, &facts) {
+        let closure = dependencies::check(&mut judge, &facts, candidate.path, siblings);
+        versions::check(&mut judge, &facts, &closure);
+    }
     loading::check(&mut judge, &facts);
     hardening::check(&mut judge, &facts);
     leaks::check(&mut judge, &facts, candidate.bytes);

@@ -49,6 +49,7 @@ rules! {
     TARGET_CLASS "target.class" Error "32-bit where 64-bit is wanted, or the reverse";
     TARGET_ENDIAN "target.endian" Error "the other order of bytes";
     TARGET_OSABI "target.osabi" Error "made for another operating system";
+    TARGET_LIBC "target.libc" Error "made for another C library";
     TARGET_PAGE_ALIGN "target.page_align" Error "cannot be mapped with the target's pages";
     EXPORT_MISSING "export.missing" Error "a promised function is not exported";
     EXPORT_UNDEFINED "export.undefined" Error "a promised function is only referred to";
@@ -59,9 +60,12 @@ rules! {
     DYN_SONAME "dyn.soname" Error "the library calls itself otherwise than asked";
     DYN_NEEDED_MISSING "dyn.needed_missing" Error "a needed library is nowhere to be found";
     DYN_NEEDED_PATH "dyn.needed_path" Error "a needed library is named by a path";
+    DYN_VERSION_MISSING "dyn.version_missing" Error "a library does not define a symbol version that is wanted of it";
     DYN_UNDEFINED "dyn.undefined" Error "nothing provides a symbol that it must have";
+    DYN_UNDERLINKED "dyn.underlinked" Error "a symbol of a system library that it does not need";
     DYN_GLIBC_FLOOR "dyn.glibc_floor" Error "needs a newer C library than the oldest target has";
     DYN_LIBSTDCXX_FLOOR "dyn.libstdcxx_floor" Error "needs a newer libstdc++ than the oldest target has";
+    DYN_LIBGCC_FLOOR "dyn.libgcc_floor" Error "needs a newer libgcc than the oldest target has";
     DYN_PRIVATE_SYMBOL "dyn.private_symbol" Error "uses what the C library keeps for itself";
     DYN_RUNPATH_LEAK "dyn.runpath_leak" Error "looks for libraries where it was built";
     DYN_RUNPATH_RELATIVE "dyn.runpath_relative" Error "looks for libraries in the working directory";
