@@ -10,7 +10,7 @@ use crate::rule::{
     FILE_TRAILING_DATA, FILE_TRUNCATED,
 };
 use crate::siblings::Siblings;
-use crate::{dependencies, exports, hardening, leaks, loading, target, versions};
+use crate::{dependencies, exports, hardening, hotswap, leaks, loading, target, versions};
 
 /// A library to check.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,7 @@ pub fn check_library(
     if target::is_for_libc(&mut judge, &facts) {
         let closure = dependencies::check(&mut judge, &facts, candidate.path, siblings);
         versions::check(&mut judge, &facts, &closure);
+        hotswap::check(&mut judge, &facts, &closure);
     }
     loading::check(&mut judge, &facts);
     hardening::check(&mut judge, &facts);

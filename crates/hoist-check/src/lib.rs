@@ -17,6 +17,7 @@ mod dependencies;
 mod exports;
 mod floors;
 mod hardening;
+mod hotswap;
 mod leaks;
 mod links;
 mod loading;

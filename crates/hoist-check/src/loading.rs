@@ -11,7 +11,7 @@ use crate::system::{SystemDefinition, SystemSymbols};
 
 /// Bytes of static thread-local storage that glibc keeps for all libraries that are loaded later,
 /// unless the tunable `glibc.rtld.optional_static_tls` says otherwise.
-const STATIC_TLS_RESERVE_BYTES: u64 = 512;
+pub(crate) const STATIC_TLS_RESERVE_BYTES: u64 = 512;
 
 /// Libraries whose functions every other library calls by their plain names.
 const C_LIBRARIES: [&str; 8] = [

@@ -72,6 +72,10 @@ rules! {
     DYN_RPATH_DEPRECATED "dyn.rpath_deprecated" Warning "uses DT_RPATH, which overrides the user's choice";
     DYN_TLS_STATIC "dyn.tls_static" Warning "takes room in the static thread-local block";
     DYN_INTERPOSE "dyn.interpose" Warning "takes the place of a function of the C or C++ library";
+    SWAP_UNIQUE_SYMBOL "swap.unique_symbol" Warning "a variable that all generations in a process share";
+    SWAP_HELPER_SONAME "swap.helper_soname" Info "the next generation gets this one's helper library";
+    SWAP_STATIC_TLS "swap.static_tls" Info "every generation takes room that none gives back";
+    SWAP_LAZY_BINDING "swap.lazy_binding" Info "functions are looked up when other generations are there";
     HARDEN_EXECSTACK "harden.execstack" Error "asks for an executable stack";
     HARDEN_GNU_STACK_MISSING "harden.gnu_stack_missing" Error "gets an executable stack, for want of saying otherwise";
     HARDEN_TEXTREL "harden.textrel" Error "its code is changed while it is loaded";

@@ -6,6 +6,7 @@ mod container;
 mod dependencies;
 mod exports;
 mod hardening;
+mod hotswap;
 mod leaks;
 mod loading;
 mod resolve;
