@@ -10,6 +10,7 @@ use hoist_check::{Checked, Contract, Promise, Target, TreeError, check_links, ch
 use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile};
 use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
+use rustix::system::uname;
 
 use crate::error::CliError;
 use crate::output::{BOLD, DIM, count, severity_style};
@@ -118,7 +119,9 @@ pub(crate) fn check_artifact(
     tree: &Path,
 ) -> Result<Findings, CliError> {
     let contracts = project_contracts(project, settings);
-    let mut findings = check_with(tree, &contracts, &Contract::new(Target::HOST))?;
+    let mut others = Contract::new(Target::HOST);
+    others.store_roots.insert(0, settings.root.clone());
+    let mut findings = check_with(tree, &contracts, &others)?;
     findings.add_links(tree, &contracts)?;
     Ok(findings)
 }
@@ -241,9 +244,11 @@ fn project_contracts(project: &Project, settings: &Settings) -> BTreeMap<String,
         }
         contract.exports_exact = check.exports_exact;
         contract.glibc = check.glibc.and_then(|version| version.to_string().parse().ok());
+        contract.libstdcxx = check.libstdcxx.and_then(|version| version.to_string().parse().ok());
         contract.size_bytes = check.size.map(|size| size.min_bytes..=size.max_bytes);
         contract.forbidden_paths.extend(own_folders.iter().cloned());
         contract.leaked_paths.clone_from(&own_folders);
+        contract.leaked_names.extend(uname().nodename().to_str().ok().map(str::to_owned));
     }
     contracts
 }
