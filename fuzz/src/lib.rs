@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod daemon;
+pub mod dependencies;
 pub mod seeds;
 pub mod tree;
