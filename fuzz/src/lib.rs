@@ -3,5 +3,6 @@
 pub mod check;
 pub mod check_elf;
 pub mod daemon;
+pub mod dependencies;
 pub mod seeds;
 pub mod tree;

@@ -86,6 +86,8 @@ pub fn seeds(fixtures: &Path, target: &str) -> io::Result<Vec<Vec<u8>>> {
                 sessions(&json(fixtures, file)?, is_worker, &mut seeds)?;
             }
         }
+        // Up to ten changed bytes.
+        "dependencies" => seeds.extend((0..=63).map(|seed: u8| decisions(seed)[..40].to_vec())),
         _ => {}
     }
     Ok(seeds.into_iter().collect())

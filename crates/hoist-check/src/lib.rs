@@ -20,31 +20,41 @@ mod closure;
 mod contract;
 mod dependencies;
 mod exports;
+mod floors;
 mod hardening;
+mod hotswap;
 mod isa;
 mod leaks;
 mod links;
 mod loading;
+mod manylinux;
 mod policy;
 mod probe;
 mod references;
 mod report;
+mod resolve;
 mod rule;
+mod search;
 mod secrets;
 mod siblings;
 mod signatures;
+mod system;
 mod target;
 mod tree;
+mod version_trouble;
 mod versions;
 
 pub use abi::{CompareError, Comparison, check_against, check_against_promised};
 pub use check::{Candidate, check_library};
 pub use contract::{Contract, Libc, Promise, PromisedKind, Target};
+pub use floors::{Family, Floor, Floors, floors, gcc_release};
+pub use manylinux::{Platform, best_manylinux, manylinux, platforms};
 pub use policy::{POLICY_NAMES, Policy, apply_waivers};
 pub use probe::{Loaded, ProbeError, ProbeOptions, ProbeReport, not_probed, probe};
 pub use report::Report;
 pub use rule::{Rule, explain, nearest_rule, rules};
-pub use siblings::{NoSiblings, Siblings};
+pub use siblings::{Neighbour, NoSiblings, Siblings};
+pub use system::{SystemDefinition, SystemSymbols};
 pub use tree::{
     Checked, TreeError, check_file, check_file_against, check_links, check_tree, check_tree_on,
     library_paths,

@@ -32,6 +32,7 @@ pub(crate) fn check(judge: &mut Judge<'_>, bytes: &[u8]) {
         .into_iter()
         .map(|(path, at)| About {
             symbol: None,
+            object: Some(path.clone()),
             message: format!(
                 "`{STORE}{path}` is in the file at offset {at:#x}, but is no reference of its \
                  store path: Nix may collect it"

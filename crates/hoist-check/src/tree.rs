@@ -8,6 +8,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use hoist_elf::header::Header;
@@ -21,7 +22,7 @@ use crate::contract::Contract;
 use crate::links::leads_out;
 use crate::report::{Judge, Report};
 use crate::rule::{FILE_LINK_ESCAPES, FILE_MISSING, FILE_NOT_REGULAR};
-use crate::siblings::{Siblings, normalize};
+use crate::siblings::{Neighbour, Siblings, is_in_store, normalize};
 
 /// Files up to this size are read whole; of larger ones, what their headers speak of.
 const WHOLE_FILE_BYTES: u64 = 256 << 20;
@@ -71,7 +72,7 @@ pub fn check_file(path: &Path, contract: &Contract) -> Result<Report, TreeError>
     let absolute = std::path::absolute(path)
         .map_err(|source| TreeError::Read { path: path.to_owned(), source })?;
     let below_root = absolute.to_string_lossy();
-    let siblings = Folder { root: PathBuf::from("/") };
+    let siblings = Folder::new(Path::new("/"), contract);
     let in_root = below_root.trim_start_matches('/');
     check_at(path, &path.to_string_lossy(), in_root, contract, &siblings)
 }
@@ -107,7 +108,7 @@ pub fn check_tree_on<R: Send>(
     others: &Contract,
     keep: impl Fn(Checked) -> R + Sync,
 ) -> Result<Vec<R>, TreeError> {
-    let siblings = Folder { root: root.to_owned() };
+    let siblings = Folder::new(root, others);
     let found = libraries(root, contracts)?;
     let check = |(path, why): &(String, Why)| -> Result<Option<R>, TreeError> {
         let promised = contracts.get(path);
@@ -401,19 +402,55 @@ fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeError> {
     Ok(bytes)
 }
 
-/// An unpacked artifact.
+/// An unpacked artifact, and the store.
 struct Folder {
     root: PathBuf,
+    store_roots: Vec<PathBuf>,
+    /// Libraries that were read because others need them, by path.
+    known: Mutex<BTreeMap<String, Option<Arc<Neighbour>>>>,
+}
+
+impl Folder {
+    fn new(root: &Path, contract: &Contract) -> Self {
+        Self {
+            root: root.to_owned(),
+            store_roots: contract.store_roots.clone(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Where a path of [`Siblings::read`] is on this machine, if anything is there.
+    fn locate(&self, path: &str) -> Option<PathBuf> {
+        let inside = normalize(path)?;
+        if is_in_store(path) {
+            let places = self.store_roots.iter().map(|root| root.join(&inside));
+            return places.into_iter().find(|place| place.exists());
+        }
+        let root = self.root.canonicalize().ok()?;
+        let path = root.join(inside).canonicalize().ok()?;
+        path.starts_with(&root).then_some(path)
+    }
 }
 
 impl Siblings for Folder {
     fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let root = self.root.canonicalize().ok()?;
-        let path = root.join(normalize(path)?).canonicalize().ok()?;
-        let metadata = fs::metadata(&path).ok()?;
-        if !path.starts_with(&root) || !metadata.is_file() {
-            return None;
-        }
+        let path = self.locate(path)?;
+        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
         read_used(&path, metadata.len()).ok()
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        self.locate(path).is_some()
+    }
+
+    fn library(&self, path: &str) -> Option<Arc<Neighbour>> {
+        // A thread that panicked left the map as it was.
+        let known = || self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(neighbour) = known().get(path) {
+            return neighbour.clone();
+        }
+        let neighbour = self.read(path).map(|bytes| Arc::new(Neighbour::read(&bytes)));
+        known().insert(path.to_owned(), neighbour.clone());
+        neighbour
     }
 }

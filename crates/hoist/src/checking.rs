@@ -17,6 +17,7 @@ use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile, AbiLibrary};
 use hoist_schema::manifest::{Day, IsaLevel, MANIFEST_FILE};
 use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
+use rustix::system::uname;
 
 use crate::error::CliError;
 use crate::output::{BOLD, DIM, count, severity_style};
@@ -257,6 +258,7 @@ pub(crate) fn check_project(
     let contracts = project_contracts(project, settings, request);
     let mut others = request.of_others();
     ask_of_all(&mut others, project);
+    others.store_roots.insert(0, settings.root.clone());
     let mut findings = check_with(tree, &contracts, &request.amended(others), request)?;
     findings.add_links(tree, &contracts)?;
     findings.judge(request, &contracts);
@@ -460,6 +462,8 @@ fn project_contracts(
         contract.size_bytes = check.size.map(|size| size.min_bytes..=size.max_bytes);
         contract.forbidden_paths.extend(own_folders.iter().cloned());
         contract.leaked_paths.clone_from(&own_folders);
+        contract.leaked_names.extend(uname().nodename().to_str().ok().map(str::to_owned));
+        contract.store_roots.insert(0, settings.root.clone());
         *contract = request.amended(contract.clone());
     }
     contracts
@@ -470,6 +474,8 @@ fn ask_of_all(contract: &mut Contract, project: &Project) {
     let check = &project.manifest.check;
     let glibc = check.glibc.map(|version| DottedVersion::from([version.major, version.minor]));
     contract.glibc = glibc.or_else(|| contract.glibc.take());
+    let libstdcxx = check.libstdcxx.and_then(|version| version.to_string().parse().ok());
+    contract.libstdcxx = libstdcxx.or_else(|| contract.libstdcxx.take());
     contract.isa = check.isa.or(contract.isa);
 }
 

@@ -1,13 +1,12 @@
 //! Policies: what is asked of a library beside its own promises, and how bad each finding is.
 
-mod manylinux;
 mod waiver;
 
 use hoist_schema::{Finding, Severity};
 
 use crate::contract::{Contract, Target};
+use crate::manylinux::{Platform, manylinux};
 use crate::rule::Rule;
-use manylinux::{Platform, manylinux};
 
 pub use waiver::apply_waivers;
 
