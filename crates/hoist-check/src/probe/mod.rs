@@ -311,3 +311,37 @@ pub fn not_probed(file: &str, why: &ProbeError) -> Finding {
     );
     judge.finish(None).findings.remove(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use hoist_elf::DottedVersion;
+
+    use super::*;
+
+    #[test]
+    fn the_program_starts_where_glibc_is_old() {
+        let facts = ElfFacts::read(PROGRAM).unwrap();
+        let oldest: DottedVersion = "2.17".parse().unwrap();
+        let versions: Vec<DottedVersion> = facts
+            .version_needs
+            .iter()
+            .filter_map(|need| need.version.strip_prefix("GLIBC_")?.parse().ok())
+            .collect();
+        assert!(!versions.is_empty());
+        assert!(versions.iter().all(|version| *version <= oldest), "{versions:?}");
+    }
+
+    #[test]
+    fn names_that_no_library_can_have_are_not_looked_up() {
+        let mut contract = Contract::new(Target::HOST);
+        contract.exports = ["add", "", "a\0b", "sub"].map(crate::Promise::function).into();
+        assert_eq!(symbols(&contract), b"add\0sub\0");
+    }
+
+    #[test]
+    fn a_search_folder_that_cannot_be_said_is_left_out() {
+        let path = search_path(&["deps".to_owned(), "a:b".to_owned(), "$LIB".to_owned()]);
+        assert_eq!(path.values().collect::<Vec<_>>(), ["/artifact/deps"]);
+        assert!(search_path(&[]).is_empty());
+    }
+}
