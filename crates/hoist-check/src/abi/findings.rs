@@ -11,7 +11,7 @@ use super::layout::Subject;
 use super::names::{demangle, is_copied, is_of_runtime, quoted, without_parameters};
 use super::reach::Reach;
 use super::relate::{Mismatch, Sides};
-use super::renames::renamed_to;
+use super::renames::NewNames;
 use super::visible::visible_structs;
 use crate::contract::Contract;
 use crate::report::{About, Judge, name_some};
@@ -79,13 +79,14 @@ impl<'a> Against<'a> {
     }
 
     pub(super) fn removed(&mut self, changes: &Changes<'_>, old: &Build, new: &Build) {
+        let mut new_names = NewNames::new(changes, new);
         for symbol in &changes.removed {
             let severity = match (is_copied(symbol), is_of_runtime(&symbol.name)) {
                 (true, true) => continue,
                 (true, false) => Severity::Warning,
                 (false, _) => Severity::Error,
             };
-            let what = match renamed_to(symbol, changes, old, new) {
+            let what = match new_names.of(symbol, old) {
                 Some(other) => {
                     format!("is no longer exported; renamed to {}?", quoted(&other.name))
                 }

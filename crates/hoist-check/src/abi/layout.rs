@@ -1,6 +1,6 @@
 //! Fields, values and signatures of two types that must agree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use hoist_elf::debug::{Composite, CompositeKind, EnumType, Field, Type};
 use hoist_schema::Severity;
@@ -106,11 +106,12 @@ fn composites(
     }
     // What the bytes of a union are read as is up to those who read them.
     let may_differ = is_union(left) && !has_grown;
+    let places = Places::new(left, right);
     let mut matched = BTreeSet::new();
     for field in &left.fields {
         let is_mild = may_differ || is_reserved(field) && !has_grown;
         let most = if is_mild { Severity::Warning } else { Severity::Error };
-        let differences = match counterpart(sides, field, left, right) {
+        let differences = match places.counterpart(sides, field) {
             Some((index, other)) => {
                 matched.insert(index);
                 fields(sides, field, other, pairs)
@@ -138,26 +139,53 @@ fn composites(
     found
 }
 
-/// The field that took the place of `field`: that of the same name, or one that lies there and is
-/// of the same type, when no other has its name.
-fn counterpart<'c>(
-    sides: &Sides<'_>,
-    field: &Field,
-    left: &Composite,
-    right: &'c Composite,
-) -> Option<(usize, &'c Field)> {
-    let fields = || right.fields.iter().enumerate();
-    let by_name = fields().find(|(_, other)| field.name.is_some() && other.name == field.name);
-    by_name.or_else(|| {
-        fields().find(|(_, other)| {
-            let is_taken =
-                other.name.is_some() && left.fields.iter().any(|known| known.name == other.name);
-            let is_same = other.offset_bits == field.offset_bits
-                && other.width_bits == field.width_bits
-                && other.is_base == field.is_base;
+/// Most fields of one place that are looked at, as in a union.
+const MOST_AT_ONE_PLACE: usize = 16;
+
+/// The fields of the right side by name and by place.
+struct Places<'c> {
+    fields: &'c [Field],
+    by_name: HashMap<&'c str, usize>,
+    by_offset: HashMap<u64, Vec<usize>>,
+    /// Names on the left side.
+    known: HashSet<&'c str>,
+}
+
+impl<'c> Places<'c> {
+    fn new(left: &'c Composite, right: &'c Composite) -> Self {
+        let mut places = Self {
+            fields: &right.fields,
+            by_name: HashMap::new(),
+            by_offset: HashMap::new(),
+            known: left.fields.iter().filter_map(|field| field.name.as_deref()).collect(),
+        };
+        for (index, field) in right.fields.iter().enumerate() {
+            if let Some(name) = &field.name {
+                places.by_name.entry(name).or_insert(index);
+            }
+            let there = places.by_offset.entry(field.offset_bits).or_default();
+            if there.len() < MOST_AT_ONE_PLACE {
+                there.push(index);
+            }
+        }
+        places
+    }
+
+    /// The field that took the place of `field`: that of the same name, or one that lies there
+    /// and is of the same type, when no other has its name.
+    fn counterpart(&self, sides: &Sides<'_>, field: &Field) -> Option<(usize, &'c Field)> {
+        let name = field.name.as_deref();
+        if let Some(&index) = name.and_then(|name| self.by_name.get(name)) {
+            return self.fields.get(index).map(|other| (index, other));
+        }
+        let there = self.by_offset.get(&field.offset_bits)?.iter();
+        let mut others = there.filter_map(|&index| Some((index, self.fields.get(index)?)));
+        others.find(|(_, other)| {
+            let is_taken = other.name.as_deref().is_some_and(|name| self.known.contains(name));
+            let is_same = other.width_bits == field.width_bits && other.is_base == field.is_base;
             is_same && !is_taken && sides.relate(field.kind, other.kind, &mut Vec::new()).is_none()
         })
-    })
+    }
 }
 
 /// Compares where two fields are and what they hold.
@@ -206,20 +234,20 @@ fn place(offset_bits: u64) -> String {
 
 /// Callers find a virtual function by its number.
 fn virtual_functions(left: &Composite, right: &Composite) -> Vec<Mismatch> {
-    let name_at = |of: &Composite, place: u64| {
-        of.virtual_functions.iter().find(|(known, _)| *known == place).map(|(_, name)| name.clone())
+    let by_place = |of: &'_ Composite| -> BTreeMap<u64, String> {
+        of.virtual_functions.iter().cloned().collect()
     };
+    let (before, after) = (by_place(left), by_place(right));
     let mut found = Vec::new();
-    for (place, name) in &left.virtual_functions {
-        let now = name_at(right, *place);
-        // Both destructors of a class have its name.
-        if now.as_ref() != Some(name) {
+    for (place, name) in &before {
+        let now = after.get(place);
+        if now != Some(name) {
             let now = now.map_or_else(|| "nothing".to_owned(), |now| format!("`{now}`"));
             found.push(Mismatch::error(format!("virtual function {place}: `{name}` → {now}")));
         }
     }
-    for (place, name) in &right.virtual_functions {
-        if name_at(left, *place).is_none() {
+    for (place, name) in &after {
+        if !before.contains_key(place) {
             found.push(Mismatch::warning(format!("virtual function {place} is new: `{name}`")));
         }
     }
@@ -231,13 +259,20 @@ fn values(left: &EnumType, right: &EnumType) -> Vec<Mismatch> {
     if left.size_bytes.is_none() || right.size_bytes.is_none() {
         return found;
     }
-    let value_of = |of: &EnumType, name: &str| {
-        of.enumerators.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
-    };
-    let mut has_new_names = Vec::new();
+    let by_name =
+        |of: &EnumType| -> HashMap<String, i128> { of.enumerators.iter().cloned().collect() };
+    let (before, after) = (by_name(left), by_name(right));
+    // The names that are new, by their values.
+    let new_names: HashMap<i128, &String> = right
+        .enumerators
+        .iter()
+        .filter(|(name, _)| !before.contains_key(name))
+        .map(|(name, value)| (*value, name))
+        .collect();
+    let mut renamed = HashSet::new();
     for (name, value) in &left.enumerators {
-        match value_of(right, name) {
-            Some(now) if now == *value => {}
+        match after.get(name) {
+            Some(now) if now == value => {}
             Some(now) => {
                 // Programs seldom hand over how many there are.
                 let is_count =
@@ -245,24 +280,17 @@ fn values(left: &EnumType, right: &EnumType) -> Vec<Mismatch> {
                 let severity = if is_count { Severity::Warning } else { Severity::Error };
                 found.push(Mismatch { severity, what: format!("`{name}`: {value} → {now}") });
             }
-            None => {
-                let renamed = right
-                    .enumerators
-                    .iter()
-                    .find(|(other, now)| now == value && value_of(left, other).is_none());
-                match renamed {
-                    Some((other, _)) => {
-                        has_new_names.push(other);
-                        let what = format!("{value}: `{name}` → `{other}`");
-                        found.push(Mismatch::warning(what));
-                    }
-                    None => found.push(Mismatch::error(format!("`{name}` = {value} is gone"))),
+            None => found.push(match new_names.get(value) {
+                Some(other) => {
+                    renamed.insert(*other);
+                    Mismatch::warning(format!("{value}: `{name}` → `{other}`"))
                 }
-            }
+                None => Mismatch::error(format!("`{name}` = {value} is gone")),
+            }),
         }
     }
     for (name, value) in &right.enumerators {
-        if value_of(left, name).is_none() && !has_new_names.contains(&name) {
+        if !before.contains_key(name) && !renamed.contains(name) {
             let what = format!("`{name}` = {value} is new");
             found.push(Mismatch { severity: Severity::Info, what });
         }

@@ -8,6 +8,9 @@ use super::relate::{Pair, Sides};
 /// Most pairs of types that are compared; large C++ libraries have some ten thousand.
 const MOST_PAIRS: usize = 1 << 18;
 
+/// Most differences whose exports are looked for, copies of a type in other units included.
+const MOST_DIFFERENCES: usize = 2000;
+
 /// Most exports of which each is told about a difference; of more, one is, and the others are
 /// counted.
 const FEW_EXPORTS: usize = 4;
@@ -95,7 +98,8 @@ impl<'t> Reach<'t> {
     pub(crate) fn differences(&self) -> Vec<Reached> {
         let mut by_difference: BTreeMap<(Subject, &str, &str), (usize, BTreeSet<usize>)> =
             BTreeMap::new();
-        for (number, node) in self.nodes.iter().enumerate() {
+        let differing = self.nodes.iter().enumerate().filter(|(_, node)| node.difference.is_some());
+        for (number, node) in differing.take(MOST_DIFFERENCES) {
             if let Some(found) = &node.difference {
                 let key = (found.subject, &*found.spelled, &*found.what);
                 let known = by_difference.entry(key).or_insert((number, BTreeSet::new()));

@@ -43,7 +43,7 @@ fn the_headers_of_two_stripped_builds_are_compared() {
     edit(&hoist, "double x;\n", "double x;\n    double z;\n");
     let new = hoist.stdout(["build", "--quiet"]);
     let run = hoist.run(["check", &new, "--against", "adder"]).ended(1);
-    let wanted = "error[abi.signature_changed] lib/libadder.so: `adder_add` was `int32_t \
+    let wanted = "error[abi.signature_changed]  `adder_add` was `int32_t \
                   adder_add(int32_t, int32_t)` and is `int32_t adder_add(int32_t, int64_t)`: \
                   parameter 2 (`b`): 32-bit signed integer → 64-bit signed integer";
     assert!(run.stdout.contains(wanted), "{}", run.stdout);
@@ -84,7 +84,7 @@ fn a_library_that_is_gone_is_missed() {
     }
     fs::copy(&library, hoist.project().join("old/libb.so")).unwrap();
     let run = hoist.run(["check", "new", "--against", "old"]).ended(1);
-    let wanted = "error[file.missing] libb.so: the file is not there, as it was in old";
+    let wanted = "libb.so\n  error[file.missing]  the file is not there, as it was in old";
     assert!(run.stdout.contains(wanted), "{}", run.stdout);
     assert!(run.stdout.contains("liba.so: compatible with old"), "{}", run.stdout);
 }
