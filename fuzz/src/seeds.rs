@@ -62,6 +62,15 @@ pub fn seeds(fixtures: &Path, target: &str) -> io::Result<Vec<Vec<u8>>> {
                 sessions(&json(fixtures, file)?, is_worker, &mut seeds)?;
             }
         }
+        "rewrite" => {
+            for library in libraries(fixtures)? {
+                for name in ["$ORIGIN", "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-library/lib"] {
+                    let length = u8::try_from(name.len()).expect("it is short");
+                    let edit = |kind| [&[kind, length], name.as_bytes(), &library].concat();
+                    seeds.extend((0..8).map(edit));
+                }
+            }
+        }
         _ => {}
     }
     Ok(seeds.into_iter().collect())
@@ -73,6 +82,12 @@ fn archives(fixtures: &Path) -> io::Result<Vec<Vec<u8>>> {
         archives.extend(files(&fixtures.join(folder))?);
     }
     Ok(archives)
+}
+
+/// The libraries among the fixtures of `hoist-elf`, which lies beside `hoist-nix`.
+fn libraries(fixtures: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let folder = fixtures.join("../../../hoist-elf/tests/fixtures");
+    ["small.so", "nearest.so"].iter().map(|name| fs::read(folder.join(name))).collect()
 }
 
 /// Decisions that make some archive; any bytes do.

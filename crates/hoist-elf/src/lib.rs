@@ -9,6 +9,7 @@
 //! used, links must advance, and no input makes it panic.
 
 mod dynamic;
+pub mod edit;
 mod error;
 mod facts;
 mod hash;
