@@ -82,7 +82,7 @@ fn check_search_path(judge: &mut Judge<'_>, tag: &str, text: &str, needs_nothing
 }
 
 /// The forbidden folder that `entry` is or lies under.
-fn forbidden_prefix<'a>(forbidden: &'a [String], entry: &str) -> Option<&'a String> {
+pub(crate) fn forbidden_prefix<'a>(forbidden: &'a [String], entry: &str) -> Option<&'a String> {
     let entry = normalize(entry)?;
     forbidden.iter().find(|prefix| {
         normalize(prefix).is_some_and(|prefix| {

@@ -15,6 +15,7 @@ mod closure;
 mod contract;
 mod dependencies;
 mod exports;
+pub mod fix;
 mod hardening;
 mod leaks;
 mod links;

@@ -9,8 +9,10 @@ pub mod finding;
 pub mod lock;
 pub mod manifest;
 pub mod record;
+pub mod repair;
 
 pub use exit::Exit;
 pub use finding::{Finding, Severity};
 pub use lock::{Lock, LockError};
 pub use manifest::{Manifest, ManifestError};
+pub use repair::Repair;

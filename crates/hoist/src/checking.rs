@@ -126,14 +126,26 @@ pub(crate) fn check_artifact(
 /// Checks a folder: an artifact by the ABI file packed in it, and every other library as one
 /// without promises. Each must export `exports` as well.
 pub(crate) fn check_folder(folder: &Path, exports: &[Promise]) -> Result<Findings, CliError> {
+    let (contracts, others) = contracts_of(folder, exports)?;
+    let mut findings = check_with(folder, &contracts, &others)?;
+    if packed_abi(folder)?.is_some() {
+        findings.add_links(folder, &contracts)?;
+    }
+    Ok(findings)
+}
+
+/// What is asked of the libraries in a file or folder: of those that the ABI file packed in it
+/// promises, by path, and of all others. Each must export `exports` as well.
+pub(crate) fn contracts_of(
+    folder: &Path,
+    exports: &[Promise],
+) -> Result<(BTreeMap<String, Contract>, Contract), CliError> {
     let others = Contract {
         exports: exports.to_owned(),
         promised_by: "--export".to_owned(),
         ..Contract::new(Target::HOST)
     };
-    let Some(abi) = packed_abi(folder)? else {
-        return check_with(folder, &BTreeMap::new(), &others);
-    };
+    let Some(abi) = packed_abi(folder)? else { return Ok((BTreeMap::new(), others)) };
     let target = Target::of_system(&abi.system).unwrap_or(Target::HOST);
     let mut contracts = promised_contracts(&abi, target, ABI_PATH);
     for contract in contracts.values_mut() {
@@ -144,9 +156,7 @@ pub(crate) fn check_folder(folder: &Path, exports: &[Promise]) -> Result<Finding
         }
         contract.exports.extend(asked);
     }
-    let mut findings = check_with(folder, &contracts, &others)?;
-    findings.add_links(folder, &contracts)?;
-    Ok(findings)
+    Ok((contracts, others))
 }
 
 /// The ABI file of the artifact at `folder`; `None` for a folder without one.

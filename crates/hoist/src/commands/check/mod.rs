@@ -1,5 +1,7 @@
 //! `hoist check`: what the linker, the loader and an auditor will see.
 
+mod fix;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +10,7 @@ use hoist_nix::StorePath;
 use hoist_schema::record::CheckRecord;
 use hoist_schema::{Exit, Severity};
 
-use crate::checking::{Findings, check_folder};
+use crate::checking::{Findings, check_folder, contracts_of};
 use crate::error::CliError;
 use crate::output::{Output, count};
 use crate::settings::Settings;
@@ -24,7 +26,8 @@ Examples:
   hoist check /nix/store/…-pattern-search-0.1.0
   hoist check --export pattern_search_ffi libx.so
   hoist check --all --json dist/ | jq .rule
-  hoist check --report report.json dist/      all that was looked at and found, as one file")]
+  hoist check --report report.json dist/      all that was looked at and found, as one file
+  hoist check --fix --output out/ dist/       a copy in which is mended what needs no compiler")]
 pub(crate) struct CheckArgs {
     /// Files, folders or store paths
     #[arg(required = true, value_name = "PATH")]
@@ -38,10 +41,20 @@ pub(crate) struct CheckArgs {
     /// Write all that was looked at and found to this file as well, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    fix: fix::FixArgs,
 }
 
 pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Exit, CliError> {
     let exports: Vec<Promise> = args.export.iter().map(Promise::function).collect();
+    if args.fix.is_asked() {
+        let [path] = args.paths.as_slice() else {
+            return Err(CliError::new(Exit::Usage, "--fix takes one path at a time"));
+        };
+        let there = in_store(path, settings).unwrap_or_else(|| path.clone());
+        let (contracts, others) = contracts_of(&there, &exports)?;
+        return fix::run(&args.fix, &there, &contracts, &others, out);
+    }
     let mut findings = Findings::default();
     for path in &args.paths {
         let there = in_store(path, settings).unwrap_or_else(|| path.clone());
