@@ -88,6 +88,15 @@ pub fn seeds(fixtures: &Path, target: &str) -> io::Result<Vec<Vec<u8>>> {
         }
         // Up to ten changed bytes.
         "dependencies" => seeds.extend((0..=63).map(|seed: u8| decisions(seed)[..40].to_vec())),
+        "rewrite" => {
+            for library in libraries(fixtures)? {
+                for name in ["$ORIGIN", "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-library/lib"] {
+                    let length = u8::try_from(name.len()).expect("it is short");
+                    let edit = |kind| [&[kind, length], name.as_bytes(), &library].concat();
+                    seeds.extend((0..8).map(edit));
+                }
+            }
+        }
         _ => {}
     }
     Ok(seeds.into_iter().collect())
@@ -99,6 +108,12 @@ fn archives(fixtures: &Path) -> io::Result<Vec<Vec<u8>>> {
         archives.extend(files(&fixtures.join(folder))?);
     }
     Ok(archives)
+}
+
+/// The libraries among the fixtures of `hoist-elf`, which lies beside `hoist-nix`.
+fn libraries(fixtures: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let folder = fixtures.join("../../../hoist-elf/tests/fixtures");
+    ["small.so", "nearest.so"].iter().map(|name| fs::read(folder.join(name))).collect()
 }
 
 /// Decisions that make some archive; any bytes do.

@@ -161,7 +161,7 @@ fn leak(contract: &Contract, entry: &str, siblings: &dyn Siblings) -> Option<(Se
 }
 
 /// The forbidden folder that `entry` is or lies under.
-fn forbidden_prefix<'a>(forbidden: &'a [String], entry: &str) -> Option<&'a String> {
+pub(crate) fn forbidden_prefix<'a>(forbidden: &'a [String], entry: &str) -> Option<&'a String> {
     forbidden.iter().find(|prefix| {
         normalize(prefix)
             .is_some_and(|prefix| !prefix.is_empty() && is_under(entry, &format!("/{prefix}")))

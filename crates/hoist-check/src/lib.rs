@@ -20,6 +20,7 @@ mod closure;
 mod contract;
 mod dependencies;
 mod exports;
+pub mod fix;
 mod floors;
 mod hardening;
 mod hotswap;

@@ -34,8 +34,8 @@ const MOST_BYTES: u64 = 2 << 30;
 const HEAD_BYTES: u64 = 64 << 10;
 
 /// Most entries of an artifact that are walked, and how deep.
-const MOST_ENTRIES: usize = 1 << 20;
-const MOST_DEPTH: usize = 64;
+pub(crate) const MOST_ENTRIES: usize = 1 << 20;
+pub(crate) const MOST_DEPTH: usize = 64;
 
 /// One file of an artifact and its report.
 #[derive(Debug)]
@@ -385,7 +385,7 @@ pub(crate) fn read_library(path: &Path) -> Result<Vec<u8>, TreeError> {
 }
 
 /// Reads a file as far as its headers speak of it, so that a hole behind it costs nothing.
-fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeError> {
+pub(crate) fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeError> {
     let failed = |source| TreeError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();

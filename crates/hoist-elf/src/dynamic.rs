@@ -88,6 +88,11 @@ impl Entries {
         self.all(tag).last()
     }
 
+    /// Tag and value of each, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter().copied()
+    }
+
     pub(crate) fn all(&self, tag: u64) -> impl Iterator<Item = u64> {
         self.0.iter().filter(move |entry| entry.0 == tag).map(|entry| entry.1)
     }

@@ -11,6 +11,7 @@
 
 pub mod debug;
 mod dynamic;
+pub mod edit;
 mod error;
 mod facts;
 mod hash;

@@ -224,6 +224,19 @@ pub(crate) fn read_symbols(
     Ok(symbols)
 }
 
+/// The indices of the names of the first `count` symbols in the string table.
+pub(crate) fn name_indices(
+    image: &Image<'_>,
+    map: &LoadMap<'_>,
+    entries: &Entries,
+    count: u64,
+) -> Result<Vec<u64>, ElfError> {
+    let Some(address) = entries.get(DT_SYMTAB) else { return Ok(Vec::new()) };
+    let length = count.saturating_mul(image.symbol_bytes());
+    let table = map.bytes_at(address, length, "DT_SYMTAB")?;
+    (0..count).map(|index| Ok(RawSymbol::read(&table, index)?.name_index)).collect()
+}
+
 impl GnuChains {
     /// One past the last symbol the table lists.
     fn end(&self) -> u64 {

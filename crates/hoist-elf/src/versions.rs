@@ -133,6 +133,47 @@ pub(crate) fn read_versions(
     Ok(Versions { has_indices: true, defined, needs })
 }
 
+/// A name in the version tables.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VersionName {
+    /// Where its index is stored.
+    pub(crate) address: u64,
+    /// Its index in the string table.
+    pub(crate) index: u64,
+    /// Whether it is that of a library in `DT_VERNEED`, which must be needed by that name.
+    pub(crate) is_needed_library: bool,
+}
+
+/// Finds every name in the version tables and where its index is stored.
+pub(crate) fn version_names(
+    map: &LoadMap<'_>,
+    entries: &Entries,
+) -> Result<Vec<VersionName>, ElfError> {
+    let mut names = Vec::new();
+    for (tag, count_tag, table, shape) in [
+        (DT_VERNEED, DT_VERNEEDNUM, "DT_VERNEED", &NEED),
+        (DT_VERDEF, DT_VERDEFNUM, "DT_VERDEF", &DEFINITION),
+    ] {
+        let Some(records) = Records::find(map, entries, tag, count_tag, table)? else { continue };
+        let is_need = tag == DT_VERNEED;
+        let start = entries.get(tag).unwrap_or(0);
+        let name = |at: u64, is_needed_library| {
+            let index = records.bytes.u32(at, table)?.into();
+            Ok::<_, ElfError>(VersionName { address: start + at, index, is_needed_library })
+        };
+        records.walk(shape, |record, auxes| {
+            if is_need {
+                names.push(name(record + 4, true)?);
+            }
+            for aux in auxes {
+                names.push(name(if is_need { aux + 8 } else { *aux }, false)?);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(names)
+}
+
 impl<'a> Records<'a> {
     fn find(
         map: &LoadMap<'a>,

@@ -58,6 +58,20 @@ pub struct CheckedLibrary {
     pub glibc: Option<String>,
 }
 
+/// Where `hoist check --fix` wrote, after a record for each repair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FixRecord {
+    /// The repaired copy.
+    pub output: String,
+    /// Whether it was there already, with the same bytes.
+    pub already_there: bool,
+    /// What differs from the input or is new, relative to the copy, or to its folder when it is a
+    /// file.
+    pub changed: Vec<String>,
+    /// What is left to find in it, warnings and errors.
+    pub left: Vec<Finding>,
+}
+
 /// One generation of a profile, as `hoist generations` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GenerationRecord {

@@ -9,6 +9,7 @@ mod build;
 mod check;
 mod concurrent;
 mod disk;
+mod fix;
 mod flake;
 mod gc;
 mod generations;

@@ -2,6 +2,7 @@
 
 mod against;
 mod asked;
+mod fix;
 mod in_project;
 mod neutral;
 mod probe;
@@ -39,6 +40,7 @@ Examples:
   hoist check --header x.h --glibc 2.28 --isa x86-64-v2 libx.so
   hoist check --policy manylinux_2_28 dist/     what wheels may ask of their hosts
   hoist check --all --json dist/ | jq .rule     a record for each finding
+  hoist check --fix --output out/ dist/         a copy in which is mended what needs no compiler
   hoist check --report hoist.sarif dist/        for a code host; .xml for JUnit, .json for all else")]
 pub(crate) struct CheckArgs {
     /// Files, folders or store paths [default: the active generation of the project here]
@@ -80,6 +82,8 @@ pub(crate) struct CheckArgs {
     /// Files that are checked at a time [default: one for each processor]
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    fix: fix::FixArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -105,6 +109,13 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
         return Err(
             CliError::new(Exit::Usage, "--format neutral is about one file").hint("name one PATH")
         );
+    }
+    if args.fix.is_asked() {
+        let [path] = args.paths.as_slice() else {
+            return Err(CliError::new(Exit::Usage, "--fix takes one path at a time"));
+        };
+        let there = in_store(path, settings).unwrap_or_else(|| path.clone());
+        return fix::run(&args.fix, &there, &asked::request(args, None)?, out);
     }
     // Another program reads what is printed, and nothing but the report.
     let silent = Output::new(false, true);
