@@ -29,6 +29,9 @@ use crate::settings::Settings;
 /// Longest ABI file that is read, in bytes.
 const MAX_ABI_BYTES: u64 = 16 << 20;
 
+/// The rule about a header that nothing could be held against.
+const UNVERIFIED: &str = "export.signature_unverified";
+
 /// What is asked of libraries, beside what their project or their ABI file promises.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -38,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) contract: Contract,
     /// What flags ask, over all others.
     pub(crate) amendments: Amendments,
+    /// Why the header of a policy cannot be read as C, so that nothing is held against it.
+    pub(crate) unread_header: Option<String>,
     /// An older build of the same library, to compare with.
     pub(crate) previous: Option<PathBuf>,
     /// Load it in a sandbox, and how.
@@ -66,6 +71,7 @@ impl Request {
             contract: policy.contract(Target::HOST),
             policy,
             amendments: Amendments::default(),
+            unread_header: None,
             previous: None,
             probe: None,
             threads: available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -163,7 +169,7 @@ impl Findings {
             let found = finding.severity;
             finding.severity = request.policy.severity(&finding.rule, found);
             let is_own = !is_asked && contracts.contains_key(&finding.file);
-            let is_unsure = finding.rule == "export.signature_unverified";
+            let is_unsure = finding.rule == UNVERIFIED;
             if is_own && is_unsure && finding.severity == found {
                 finding.severity = Severity::Info;
             }
@@ -292,11 +298,26 @@ pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Fi
         report.findings.extend(compared.map_err(|error| not_compared(&error, old))?.findings);
     }
     probe_as_asked(&contract, request, &mut report, || Loaded::alone(path))?;
+    report.findings.extend(request.unread_header.as_ref().map(|why| unverified(why)));
     let mut findings = Findings::default();
     findings.add(kept(name, path, &contract, report));
     findings.findings.iter_mut().for_each(|finding| name.clone_into(&mut finding.file));
     request.policy.judge(&mut findings.findings);
     Ok(findings)
+}
+
+/// A header that cannot be read is no answer about the library, and no reason to give none.
+fn unverified(why: &str) -> Finding {
+    Finding {
+        rule: UNVERIFIED.to_owned(),
+        severity: Severity::Warning,
+        file: String::new(),
+        symbol: None,
+        object: None,
+        message: format!("nothing was held against the header: {why}"),
+        fix: "`hoist check --header FILE` shows what it can and cannot read".to_owned(),
+        waived: None,
+    }
 }
 
 /// A refusal to compare with the build at `old`.

@@ -378,6 +378,16 @@ fn hardening_is_seen_whatever_linker_left_it_out() {
 }
 
 #[test]
+fn a_header_that_cannot_be_read_is_a_warning_about_what_was_not_compared() {
+    if !has_gcc() {
+        return;
+    }
+    let case = Case::c(ADD, &["-g", "-ffile-prefix-map=/tmp=."]).asked("header", json!("case.h"));
+    fs::write(case.home.path().join("case.h"), "int add(int, nothing);\n").unwrap();
+    case.gives("warn", &["export.signature_unverified warn"]);
+}
+
+#[test]
 fn a_policy_that_cannot_be_used_says_what_is_wrong_with_it() {
     for (key, value, why) in [
         ("format", json!("elf-policy/9"), "its format is `elf-policy/9`, wanted `elf-policy/1`"),

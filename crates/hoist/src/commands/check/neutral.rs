@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hoist_check::{Contract, Libc, Policy, Promise, PromisedKind, Target};
+use hoist_elf::header::{MAX_HEADER_BYTES, parse_header};
 use hoist_elf::{Class, DottedVersion, Endian, Machine};
 use hoist_schema::manifest::{IsaLevel, Timeout};
 use hoist_schema::{Exit, Finding, Severity};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::asked::{read_header, read_text};
+use super::asked::read_text;
 use crate::checking::{Findings, Request};
 use crate::error::CliError;
 use crate::output::Output;
@@ -134,8 +135,13 @@ fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
         path.to_string_lossy().trim_start_matches('/').to_owned()
     };
     contract.search = policy.search.iter().flatten().map(below_root).collect();
+    let mut unread_header = None;
     if let Some(header) = policy.header {
-        contract.header = Some(read_header(&folder.join(header)).map_err(Refused::Header)?);
+        let text = read_text(&folder.join(&header), MAX_HEADER_BYTES as u64);
+        match parse_header(&text.map_err(Refused::Header)?) {
+            Ok(read) => contract.header = Some(read),
+            Err(error) => unread_header = Some(format!("{}:{error}", header.display())),
+        }
     }
     let seconds = policy.probe_timeout_s.unwrap_or(PROBE_SECONDS);
     if !(seconds > 0.0 && seconds <= MAX_PROBE_SECONDS) {
@@ -148,6 +154,7 @@ fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
         previous: policy.previous.map(|previous| folder.join(previous)),
         probe: is_probed.then(|| Probing::asked(Some(Timeout(Duration::from_secs_f64(seconds))))),
         contract,
+        unread_header,
         ..Request::new(asked)
     })
 }
