@@ -56,6 +56,8 @@ pub(super) struct Write {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Summary {
     pub(super) edges: Vec<Edge>,
+    /// Functions whose addresses it takes, for whatever use.
+    pub(super) taken: Vec<Edge>,
     /// The highest need of instructions that some path leads to without a test.
     pub(super) above: Option<Above>,
     /// The highest need of those behind a test.
@@ -75,6 +77,15 @@ pub(super) struct Summary {
 }
 
 impl Summary {
+    /// Takes it as of a function that chooses others by a test: addresses of functions are taken
+    /// for what the test allows, wherever that is; compilers move it before the test.
+    pub(super) fn guard_pointers(&mut self) {
+        for edge in self.edges.iter_mut().filter(|edge| edge.way == Way::Pointer) {
+            edge.is_guarded = true;
+        }
+        self.edges.append(&mut self.taken);
+    }
+
     /// Makes edges of the calls to places without a known function, by what `find` knows.
     pub(super) fn resolve_unknown(&mut self, mut find: impl FnMut(u64) -> Option<u32>) {
         for (address, edge) in std::mem::take(&mut self.unknown) {
@@ -113,21 +124,8 @@ pub(super) struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    /// Looks at a function without knowing what tests the processor: nothing is guarded.
+    /// Looks at a function, with what is known about tests of the processor.
     pub(super) fn scan(
-        &self,
-        walker: &mut Walker<'_>,
-        functions: &Functions<'_>,
-        function: Function,
-    ) -> Summary {
-        let mut visit = Visit::new(self, functions, function, &NoTests);
-        walker.walk(function, &mut visit);
-        visit.summary
-    }
-
-    /// Looks at a function again, knowing what tests the processor. Addresses of functions that
-    /// it takes are guarded wherever they are taken: compilers move that before the test.
-    pub(super) fn scan_guarded(
         &self,
         walker: &mut Walker<'_>,
         functions: &Functions<'_>,
@@ -135,7 +133,6 @@ impl Scanner<'_> {
         tests: &impl Tests,
     ) -> Summary {
         let mut visit = Visit::new(self, functions, function, tests);
-        visit.is_dispatcher = true;
         walker.walk(function, &mut visit);
         visit.summary
     }
@@ -152,7 +149,6 @@ struct Visit<'v, T> {
     functions: &'v Functions<'v>,
     function: Function,
     tests: &'v T,
-    is_dispatcher: bool,
     summary: Summary,
     recent_call: Option<u32>,
     recent_read: Option<u64>,
@@ -184,7 +180,6 @@ impl<'v, T: Tests> Visit<'v, T> {
             functions,
             function,
             tests,
-            is_dispatcher: false,
             summary: Summary::default(),
             recent_call: None,
             recent_read: None,
@@ -289,17 +284,17 @@ impl<'v, T: Tests> Visit<'v, T> {
                     is_given_away: true,
                 });
             } else {
-                self.note_pointer(at, address, is_guarded);
+                let given = self.pointer(at, address, is_guarded);
+                self.summary.edges.extend(given);
             }
         }
     }
 
-    fn note_pointer(&mut self, at: u64, address: u64, is_guarded: bool) {
-        let Some(to) = self.functions.at(address) else { return };
-        if self.functions.get(to as usize).start == address {
-            let is_guarded = is_guarded || self.is_dispatcher;
-            self.summary.edges.push(Edge { to, way: Way::Pointer, is_guarded, at });
-        }
+    /// The function that starts at `address`, as one whose address is taken.
+    fn pointer(&self, at: u64, address: u64, is_guarded: bool) -> Option<Edge> {
+        let to = self.functions.at(address)?;
+        let is_start = self.functions.get(to as usize).start == address;
+        is_start.then_some(Edge { to, way: Way::Pointer, is_guarded, at })
     }
 
     /// Notes what the instruction reads or writes; returns whether it reads what the processor has.
@@ -377,9 +372,10 @@ impl<T: Tests> Visitor for Visit<'_, T> {
                 true
             }
             Mnemonic::Lea => {
-                if self.is_dispatcher && instruction.is_ip_rel_memory_operand() {
+                if instruction.is_ip_rel_memory_operand() {
                     let address = instruction.ip_rel_memory_address();
-                    self.note_pointer(instruction.ip(), address, is_guarded);
+                    let taken = self.pointer(instruction.ip(), address, true);
+                    self.summary.taken.extend(taken);
                 }
                 false
             }
