@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod daemon;
+pub mod elf;
 pub mod seeds;
 pub mod tree;

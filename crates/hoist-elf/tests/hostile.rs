@@ -1,19 +1,36 @@
 //! Any bytes are read or refused: no panic, no endless walk, no memory out of proportion.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
+use std::fs;
+use std::path::Path;
+
 use hoist_elf::testing::{Library, Wanted};
-use hoist_elf::{ElfFacts, extent_bytes, find_local_symbol};
+use hoist_elf::{ElfFacts, find_local_symbol};
 use proptest::prelude::*;
 
 const SMALL: &[u8] = include_bytes!("fixtures/small.so");
 
+#[expect(unreachable_pub, reason = "the fuzz target calls it, too")]
+#[path = "../../../fuzz/src/elf/mod.rs"]
+mod elf;
+
 /// Reads `bytes` in every way; a panic fails the test.
 fn read_all(bytes: &[u8]) {
     if let Ok(facts) = ElfFacts::read(bytes) {
-        assert!(facts.used_bytes <= bytes.len() as u64);
         assert!(facts.symbols.len() <= bytes.len() / 16);
     }
-    let _ = extent_bytes(bytes);
-    let _ = find_local_symbol(bytes, "kept_inside");
+    elf::facts(bytes);
+}
+
+/// Libraries with every kind of relocation, note, start-up function and unwinding record.
+fn kinds() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/facts");
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "so"));
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
 /// Numbers that break arithmetic more often than random ones do.
@@ -80,6 +97,18 @@ proptest! {
     #[test]
     fn a_cut_library_is_read_or_refused(length in 0..SMALL.len()) {
         read_all(&SMALL[..length]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_library_of_any_kind_is_read_or_refused(
+        (bytes, edits) in prop::sample::select(kinds())
+            .prop_flat_map(|bytes| { let length = bytes.len(); (Just(bytes), edits(length)) }),
+    ) {
+        read_all(&edited(&bytes, &edits));
     }
 }
 
