@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::code::Code;
-use super::scan::{Edge, Summary, Tests, Way, Write};
+use super::scan::{Edge, Summary, Tests, Way, Write, only_writes};
+use super::taint::Source;
 
 /// Most rounds of spreading; each function and variable takes one at most, real libraries take
 /// three or four.
@@ -72,7 +73,7 @@ impl<'a> Knowledge<'a> {
             if !self.tests[index] {
                 let reads = |&(address, size): &(u64, u64)| self.is_feature(address, size);
                 let asks = |edge: &Edge| match edge.way {
-                    Way::Call => self.is_answered(edge.to, edge.at),
+                    Way::Call => self.answer(edge.to, edge.at) != Source::Nothing,
                     Way::Jump => self.answers[edge.to as usize],
                     Way::Pointer => false,
                 };
@@ -143,9 +144,17 @@ impl<'a> Knowledge<'a> {
 }
 
 impl Tests for Knowledge<'_> {
-    fn is_answered(&self, callee: u32, at: u64) -> bool {
+    fn answer(&self, callee: u32, at: u64) -> Source {
         let callee = callee as usize;
-        self.answers[callee] && (self.answers_beside[callee] || self.is_result_used(at))
+        if !self.answers[callee] {
+            Source::Nothing
+        } else if self.answers_beside[callee] {
+            Source::ResultOrArgument
+        } else if self.is_result_used(at) {
+            Source::Result
+        } else {
+            Source::Nothing
+        }
     }
 
     fn is_feature(&self, address: u64, size_bytes: u64) -> bool {
@@ -173,17 +182,4 @@ fn reads_result(instruction: &Instruction) -> bool {
 fn overwrites_result(instruction: &Instruction) -> bool {
     instruction.op0_kind() == OpKind::Register
         && instruction.op0_register().full_register() == Register::RAX
-}
-
-/// Whether an instruction writes its first operand without reading it.
-fn only_writes(mnemonic: Mnemonic) -> bool {
-    matches!(
-        mnemonic,
-        Mnemonic::Mov
-            | Mnemonic::Movzx
-            | Mnemonic::Movsx
-            | Mnemonic::Movsxd
-            | Mnemonic::Lea
-            | Mnemonic::Pop
-    )
 }

@@ -12,10 +12,12 @@
 mod code;
 mod dispatch;
 mod functions;
+mod guards;
 mod need;
 mod reach;
 mod registers;
 mod scan;
+mod taint;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -177,7 +179,8 @@ fn survey<'a>(
                 continue;
             }
             if leads_above[index] {
-                *summary = scanner.scan(&mut walker, functions, functions.get(index), &known);
+                let function = functions.get(index);
+                *summary = scanner.scan_guarded(&mut walker, functions, function, &known);
                 summary.resolve_unknown(|address| functions.at(address));
             }
             summary.guard_pointers();
