@@ -48,7 +48,7 @@ impl<'a> Knowledge<'a> {
             answers: vec![false; summaries.len()],
             answers_beside: summaries
                 .iter()
-                .map(|summary| summary.asks_processor || summary.writes_through_pointers)
+                .map(|summary| summary.writes_through_pointers)
                 .collect(),
             features: BTreeSet::new(),
             used: RefCell::default(),

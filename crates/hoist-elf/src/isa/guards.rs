@@ -148,7 +148,7 @@ impl Graph {
         while let Some(node) = open.pop() {
             let (after, is_lost) = before[node].after(&nodes[node].effect);
             let leaves = nodes[node].target.is_some() && self.successors(node).any(|to| to == EXIT);
-            if is_lost || leaves && after.is_argument() {
+            if is_lost || leaves && after.is_taken_along() {
                 return None;
             }
             for next in self.successors(node).filter(|&next| next != EXIT) {

@@ -25,6 +25,9 @@ const ARGUMENTS: u16 = 0b0000_0011_1100_0110;
 /// What a call may change: rax, rcx, rdx, rsi, rdi, r8 to r11 and the flags.
 const CHANGED_BY_CALLS: u32 = 0b0000_1111_1100_0111 | FLAGS;
 
+/// rbx and r12 to r15.
+const KEPT_BY_CALLS: u32 = 0b1111_0000_0000_1000;
+
 /// Where an instruction gets an answer from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
@@ -110,10 +113,13 @@ impl Effect {
         for register in [base, instruction.memory_index()] {
             self.uses |= number(register).map_or(0, |number| 1 << number);
         }
+        let is_stack = matches!(base, Register::RSP | Register::RBP);
         if instruction.mnemonic() == Mnemonic::Lea {
+            // Who is given the address may read whatever lies there.
+            self.loads |= if is_stack { u64::MAX } else { 0 };
             return;
         }
-        if matches!(base, Register::RSP | Register::RBP) {
+        if is_stack {
             let place = instruction.memory_displacement64() / 4 % 64;
             let is_one = instruction.memory_index() == Register::None;
             let places = if is_one { 1 << place } else { u64::MAX };
@@ -145,6 +151,12 @@ impl Taint {
         self.chosen & ARGUMENTS != 0
     }
 
+    /// Whether a jump out of the function would take it along: assembly passes it so in any
+    /// register. The register of results is what compilers leave behind.
+    pub(super) fn is_taken_along(self) -> bool {
+        u32::from(self.chosen) & !RAX != 0
+    }
+
     /// What holds it after an instruction, and whether it also went where it is not followed.
     pub(super) fn after(mut self, effect: &Effect) -> (Self, bool) {
         if effect.is_call {
@@ -154,7 +166,8 @@ impl Taint {
             match effect.source {
                 Source::Nothing => {}
                 Source::ResultOrArgument => {
-                    self.held |= RAX;
+                    // Registers that calls leave alone may hold the pointer.
+                    self.held |= RAX | KEPT_BY_CALLS;
                     self.stack = u64::MAX;
                 }
                 _ => self.held |= RAX,
