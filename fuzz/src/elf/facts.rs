@@ -15,8 +15,7 @@ pub fn facts(bytes: &[u8]) {
     let Ok(facts) = ElfFacts::read(bytes) else { return };
     assert!(facts.used_bytes <= bytes.len() as u64);
     let _ = function_at(bytes, &facts, 0x1000);
-    let survey = IsaSurvey::read(bytes, &facts, IsaLevel::V1);
-    let Some(survey) = survey.expect("the facts are of these bytes") else { return };
+    let Ok(Some(survey)) = IsaSurvey::read(bytes, &facts, IsaLevel::V1) else { return };
     let calls = &facts.loader_calls;
     let exports = facts.exports().map(|export| export.value).take(100);
     for address in exports.chain(calls.constructors.iter().copied().take(100)) {

@@ -111,8 +111,8 @@ impl<'a> Knowledge<'a> {
             || write.read.is_some_and(|read| self.is_feature(read, 1))
     }
 
-    /// Whether the caller uses what the call at `at` returned. Judged by the next instructions: the
-    /// first that reads or overwrites the register decides.
+    /// Whether the caller uses what the call at `at` returned, in one register or in two. Judged by
+    /// the next instructions: the first that reads or overwrites it decides.
     fn is_result_used(&self, at: u64) -> bool {
         if let Some(&is_used) = self.used.borrow().get(&at) {
             return is_used;
@@ -121,6 +121,7 @@ impl<'a> Knowledge<'a> {
         let mut decoder = Decoder::with_ip(64, bytes, at, DecoderOptions::NONE);
         let mut instruction = Instruction::default();
         let mut is_used = false;
+        let mut results = vec![Register::RAX, Register::RDX];
         for step in 0..=SOON {
             if !decoder.can_decode() {
                 break;
@@ -129,12 +130,14 @@ impl<'a> Knowledge<'a> {
             if step == 0 {
                 continue; // the call itself
             }
-            if reads_result(&instruction) || instruction.flow_control() == FlowControl::Return {
+            let reads = |result: &Register| reads(&instruction, *result);
+            if results.iter().any(reads) || instruction.flow_control() == FlowControl::Return {
                 is_used = true;
                 break;
             }
+            results.retain(|result| !overwrites(&instruction, *result));
             let goes_on = instruction.flow_control() == FlowControl::Next;
-            if !goes_on || instruction.is_invalid() || overwrites_result(&instruction) {
+            if !goes_on || instruction.is_invalid() || !results.contains(&Register::RAX) {
                 break;
             }
         }
@@ -163,23 +166,23 @@ impl Tests for Knowledge<'_> {
     }
 }
 
-/// Whether the register of results is read, as a whole or in part.
-fn reads_result(instruction: &Instruction) -> bool {
-    let is_result = |register: Register| register.full_register() == Register::RAX;
-    let is_address = is_result(instruction.memory_base()) || is_result(instruction.memory_index());
+/// Whether `register` is read, as a whole or in part.
+fn reads(instruction: &Instruction, register: Register) -> bool {
+    let is_it = |other: Register| other.full_register() == register;
+    let is_address = is_it(instruction.memory_base()) || is_it(instruction.memory_index());
     let is_zeroed = matches!(instruction.mnemonic(), Mnemonic::Xor | Mnemonic::Sub)
         && instruction.op1_kind() == OpKind::Register
         && instruction.op0_register() == instruction.op1_register();
+    let is_operand = |place: u32| {
+        instruction.op_kind(place) == OpKind::Register
+            && is_it(instruction.op_register(place))
+            && (place > 0 || !only_writes(instruction.mnemonic()))
+    };
     is_address && instruction.op_count() > 0
-        || !is_zeroed
-            && (0..instruction.op_count()).any(|place| {
-                instruction.op_kind(place) == OpKind::Register
-                    && is_result(instruction.op_register(place))
-                    && (place > 0 || !only_writes(instruction.mnemonic()))
-            })
+        || !is_zeroed && (0..instruction.op_count()).any(is_operand)
 }
 
-fn overwrites_result(instruction: &Instruction) -> bool {
+fn overwrites(instruction: &Instruction, register: Register) -> bool {
     instruction.op0_kind() == OpKind::Register
-        && instruction.op0_register().full_register() == Register::RAX
+        && instruction.op0_register().full_register() == register
 }

@@ -82,7 +82,7 @@ impl<'a> IsaSurvey<'a> {
     ///
     /// # Errors
     ///
-    /// When `bytes` are not those that `facts` were read from.
+    /// When the loader could not map it: an object, or other bytes than `facts` were read from.
     pub fn read(
         bytes: &'a [u8],
         facts: &ElfFacts,

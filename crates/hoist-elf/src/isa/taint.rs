@@ -167,10 +167,11 @@ impl Taint {
                 Source::Nothing => {}
                 Source::ResultOrArgument => {
                     // Registers that calls leave alone may hold the pointer.
-                    self.held |= RAX | KEPT_BY_CALLS;
+                    self.held |= RAX | RDX | KEPT_BY_CALLS;
                     self.stack = u64::MAX;
                 }
-                _ => self.held |= RAX,
+                // Results of 16 bytes take two registers.
+                _ => self.held |= RAX | RDX,
             }
             return (self, is_lost);
         }
