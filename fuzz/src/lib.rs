@@ -1,7 +1,9 @@
 //! What the fuzz targets share.
 
 pub mod check;
+pub mod check_elf;
 pub mod daemon;
-pub mod elf;
+pub mod dependencies;
+pub mod library;
 pub mod seeds;
 pub mod tree;

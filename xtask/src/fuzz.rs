@@ -12,7 +12,7 @@ use crate::{Result, root};
 mod seeds;
 
 /// The targets, and the longest input of each in bytes: what a seed of average size has, and room.
-const TARGETS: [(&str, u32); 8] = [
+const TARGETS: [(&str, u32); 11] = [
     ("nar", 8192),
     ("narinfo", 4096),
     ("aterm", 4096),
@@ -21,6 +21,9 @@ const TARGETS: [(&str, u32); 8] = [
     ("text", 1024),
     ("elf", 8192),
     ("restore", 4096),
+    ("dwarf", 8192),
+    ("header", 1024),
+    ("dependencies", 64),
 ];
 
 /// Targets whose inputs hold archives.

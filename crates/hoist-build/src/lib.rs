@@ -11,6 +11,7 @@
 
 mod action;
 mod beneath;
+mod bindings;
 mod build;
 mod cache;
 mod digest;
@@ -23,6 +24,7 @@ mod staging;
 mod toolchain;
 
 pub use action::{Action, ActionKey, Isolation};
+pub use bindings::{BindingsError, PYTHON_DIR, PythonBindings, python_bindings};
 pub use build::{Built, Failed, Lacked, Request, Verdict, build};
 pub use cache::{ActionCache, ActionRecord};
 pub use dirs::{CacheDirs, WorkDir};

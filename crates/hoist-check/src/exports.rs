@@ -12,7 +12,7 @@ use crate::rule::{
 };
 
 /// Names that linkers add by themselves.
-const LINKER_SYMBOLS: &[&str] =
+pub(crate) const LINKER_SYMBOLS: &[&str] =
     &["_init", "_fini", "_edata", "_end", "__bss_start", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_"];
 
 /// How many exports a message names.

@@ -72,7 +72,7 @@ fn check_code(judge: &mut Judge<'_>, facts: &ElfFacts, survey: &IsaSurvey<'_>, b
             let name = name.clone().or_else(|| evidence.path.first().cloned()).unwrap_or_default();
             let what = describe(evidence);
             let message = format!("`{name}` runs {what}{when} {judgement}");
-            About { symbol: Some(name), message }
+            About { symbol: Some(name), object: None, message }
         };
         if let Some(evidence) = &needs.unguarded {
             let judgement = format!("without a test; targets have {}", Need::Level(baseline));

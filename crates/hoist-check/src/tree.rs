@@ -1,6 +1,6 @@
 //! Files and unpacked artifacts on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
@@ -8,18 +8,21 @@ use std::os::unix::fs::FileTypeExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
+use hoist_elf::header::Header;
 use hoist_elf::{FileKind, extent_bytes};
 use hoist_schema::Finding;
 use walkdir::{DirEntry, WalkDir};
 
+use crate::abi::{CompareError, Comparison, check_against_promised};
 use crate::check::{Candidate, check_library};
 use crate::contract::Contract;
 use crate::links::leads_out;
 use crate::report::{Judge, Report};
 use crate::rule::{FILE_LINK_ESCAPES, FILE_MISSING, FILE_NOT_REGULAR};
-use crate::siblings::{Siblings, normalize};
+use crate::siblings::{Neighbour, Siblings, is_in_store, normalize};
 
 /// Files up to this size are read whole; of larger ones, what their headers speak of.
 const WHOLE_FILE_BYTES: u64 = 256 << 20;
@@ -69,7 +72,7 @@ pub fn check_file(path: &Path, contract: &Contract) -> Result<Report, TreeError>
     let absolute = std::path::absolute(path)
         .map_err(|source| TreeError::Read { path: path.to_owned(), source })?;
     let below_root = absolute.to_string_lossy();
-    let siblings = Folder { root: PathBuf::from("/") };
+    let siblings = Folder::new(Path::new("/"), contract);
     let in_root = below_root.trim_start_matches('/');
     check_at(path, &path.to_string_lossy(), in_root, contract, &siblings)
 }
@@ -105,7 +108,7 @@ pub fn check_tree_on<R: Send>(
     others: &Contract,
     keep: impl Fn(Checked) -> R + Sync,
 ) -> Result<Vec<R>, TreeError> {
-    let siblings = Folder { root: root.to_owned() };
+    let siblings = Folder::new(root, others);
     let found = libraries(root, contracts)?;
     let check = |(path, why): &(String, Why)| -> Result<Option<R>, TreeError> {
         let promised = contracts.get(path);
@@ -206,6 +209,45 @@ fn in_parallel<T: Sync, R: Send, E: Send>(
     };
     answers.sort_by_key(|(index, _)| *index);
     answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// The shared libraries of an unpacked artifact, by path relative to `root`: files named `*.so` or
+/// `*.so.*`. Links to files are left out.
+///
+/// # Errors
+///
+/// When the folder cannot be read, or has too many entries.
+pub fn library_paths(root: &Path) -> Result<BTreeSet<String>, TreeError> {
+    let found = libraries(root, &BTreeMap::new())?.into_iter();
+    Ok(found.filter(|(_, why)| *why == Why::Name).map(|(path, _)| path).collect())
+}
+
+/// Compares the file `new`, which findings call `file`, with the file `old`, of which `promised`
+/// is the header; see [`check_against_promised`](crate::check_against_promised).
+///
+/// # Errors
+///
+/// As there, and when a file cannot be read.
+pub fn check_file_against(
+    new: &Path,
+    file: &str,
+    old: &Path,
+    contract: &Contract,
+    promised: Option<&Header>,
+) -> Result<Comparison, CompareError> {
+    let read = |path: &Path| {
+        let metadata = fs::metadata(path)
+            .map_err(|source| TreeError::Read { path: path.to_owned(), source })?;
+        if !metadata.is_file() {
+            let source = io::Error::other("it is not a file");
+            return Err(TreeError::Read { path: path.to_owned(), source });
+        }
+        Ok((read_used(path, metadata.len())?, metadata.len()))
+    };
+    let ((new, new_size), (old, old_size)) = (read(new)?, read(old)?);
+    let candidate = |bytes, size_bytes| Candidate { file, path: file, bytes, size_bytes };
+    let (new, old) = (candidate(&new, new_size), candidate(&old, old_size));
+    check_against_promised(&new, &old, contract, promised)
 }
 
 /// Finds every symlink of an unpacked artifact that is absolute or leads out of it: on another
@@ -360,19 +402,55 @@ fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeError> {
     Ok(bytes)
 }
 
-/// An unpacked artifact.
+/// An unpacked artifact, and the store.
 struct Folder {
     root: PathBuf,
+    store_roots: Vec<PathBuf>,
+    /// Libraries that were read because others need them, by path.
+    known: Mutex<BTreeMap<String, Option<Arc<Neighbour>>>>,
+}
+
+impl Folder {
+    fn new(root: &Path, contract: &Contract) -> Self {
+        Self {
+            root: root.to_owned(),
+            store_roots: contract.store_roots.clone(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Where a path of [`Siblings::read`] is on this machine, if anything is there.
+    fn locate(&self, path: &str) -> Option<PathBuf> {
+        let inside = normalize(path)?;
+        if is_in_store(path) {
+            let places = self.store_roots.iter().map(|root| root.join(&inside));
+            return places.into_iter().find(|place| place.exists());
+        }
+        let root = self.root.canonicalize().ok()?;
+        let path = root.join(inside).canonicalize().ok()?;
+        path.starts_with(&root).then_some(path)
+    }
 }
 
 impl Siblings for Folder {
     fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let root = self.root.canonicalize().ok()?;
-        let path = root.join(normalize(path)?).canonicalize().ok()?;
-        let metadata = fs::metadata(&path).ok()?;
-        if !path.starts_with(&root) || !metadata.is_file() {
-            return None;
-        }
+        let path = self.locate(path)?;
+        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
         read_used(&path, metadata.len()).ok()
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        self.locate(path).is_some()
+    }
+
+    fn library(&self, path: &str) -> Option<Arc<Neighbour>> {
+        // A thread that panicked left the map as it was.
+        let known = || self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(neighbour) = known().get(path) {
+            return neighbour.clone();
+        }
+        let neighbour = self.read(path).map(|bytes| Arc::new(Neighbour::read(&bytes)));
+        known().insert(path.to_owned(), neighbour.clone());
+        neighbour
     }
 }

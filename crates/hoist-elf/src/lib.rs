@@ -3,11 +3,13 @@
 //!
 //! - [`ElfFacts::read`] reads a file as the loader does, through program headers and the dynamic
 //!   section. Section headers may be absent or lie, so nothing that matters is read through them.
+//! - [`debug::read_debug_info`] reads the C signatures and types of its exports from DWARF.
 //! - [`header::parse_header`] reads the C declarations that a library promises.
 //!
 //! Pure: bytes in, facts or an error out. Every length is checked against the file before it is
 //! used, links must advance, and no input makes it panic.
 
+pub mod debug;
 mod dynamic;
 mod error;
 mod facts;

@@ -116,22 +116,26 @@ pub(crate) fn read_sections(image: &Image<'_>) -> Result<Vec<Section>, ElfError>
     (0..header.count).map(|index| header.section(image, index)).collect()
 }
 
+/// All section headers with their names; those without a name, or with one outside the table of
+/// names, are left out.
+pub(crate) fn named_sections<'a>(image: &Image<'a>) -> Result<Vec<(&'a [u8], Section)>, ElfError> {
+    let Some(header) = Header::read(image)? else { return Ok(Vec::new()) };
+    let sections = read_sections(image)?;
+    let table = usize::try_from(header.names).ok().and_then(|index| sections.get(index));
+    let Some(table) = table.filter(|_| header.names != 0) else { return Ok(Vec::new()) };
+    let names = Strings::over(image.slice(
+        table.offset,
+        table.size_bytes,
+        "the section of section names",
+    )?);
+    let name = |section: &Section| names.bytes(section.name_index, String::new).ok();
+    Ok(sections.iter().filter_map(|section| Some((name(section)?, *section))).collect())
+}
+
 /// Reads the headers of the sections called `name`; none where the table is damaged.
 pub(crate) fn sections_called(image: &Image<'_>, name: &[u8]) -> Vec<Section> {
-    let read = || -> Result<Vec<Section>, ElfError> {
-        let Some(header) = Header::read(image)? else { return Ok(Vec::new()) };
-        let sections = read_sections(image)?;
-        let names = usize::try_from(header.names).ok().and_then(|index| sections.get(index));
-        let Some(names) = names else { return Ok(Vec::new()) };
-        let names = image.slice(names.offset, names.size_bytes, "the section of section names")?;
-        let is_called = |section: &Section| {
-            let start = usize::try_from(section.name_index).ok();
-            let rest = start.and_then(|start| names.get(start..)?.strip_prefix(name));
-            rest.is_some_and(|rest| rest.first() == Some(&0))
-        };
-        Ok(sections.into_iter().filter(is_called).collect())
-    };
-    read().unwrap_or_default()
+    let named = named_sections(image).unwrap_or_default().into_iter();
+    named.filter(|(called, _)| *called == name).map(|(_, section)| section).collect()
 }
 
 /// Where the section header table ends by the ELF header alone, which may be past the file.

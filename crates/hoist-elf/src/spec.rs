@@ -53,6 +53,8 @@ pub(crate) const DT_VERDEF: u64 = 0x6fff_fffc;
 pub(crate) const DT_VERDEFNUM: u64 = 0x6fff_fffd;
 pub(crate) const DT_VERNEED: u64 = 0x6fff_fffe;
 pub(crate) const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
+pub(crate) const DT_AUXILIARY: u64 = 0x7fff_fffd;
+pub(crate) const DT_FILTER: u64 = 0x7fff_ffff;
 
 pub(crate) const DF_TEXTREL: u64 = 0x4;
 pub(crate) const DF_BIND_NOW: u64 = 0x8;
@@ -63,10 +65,12 @@ pub(crate) const DF_1_PIE: u64 = 0x0800_0000;
 pub(crate) const SHT_SYMTAB: u32 = 2;
 pub(crate) const SHT_NOBITS: u32 = 8;
 pub(crate) const SHF_EXECINSTR: u64 = 4;
+pub(crate) const SHF_COMPRESSED: u64 = 0x800;
 
 pub(crate) const SHN_UNDEF: u16 = 0;
 pub(crate) const SHN_ABS: u16 = 0xfff1;
 pub(crate) const SHN_COMMON: u16 = 0xfff2;
 
+pub(crate) const VER_FLG_BASE: u16 = 1;
 pub(crate) const VERSYM_HIDDEN: u16 = 0x8000;
 pub(crate) const VER_FLG_WEAK: u16 = 2;

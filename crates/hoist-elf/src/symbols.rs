@@ -68,6 +68,8 @@ pub struct Symbol {
     pub name: Arc<str>,
     /// The version it is defined with or wanted in, e.g. `GLIBC_2.34`.
     pub version: Option<Arc<str>>,
+    /// Whether only who asks for its version finds it (`name@VERSION`, not `name@@VERSION`).
+    pub is_version_hidden: bool,
     /// How it takes part in linking.
     pub binding: Binding,
     /// Who may see it.
@@ -210,6 +212,7 @@ pub(crate) fn read_symbols(
         symbols.push(Symbol {
             name: String::from_utf8_lossy(bytes).into(),
             version: None,
+            is_version_hidden: false,
             binding: Binding::of(raw.info),
             visibility: Visibility::of(raw.other),
             kind: SymbolKind::of(raw.info),

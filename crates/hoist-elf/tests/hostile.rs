@@ -12,15 +12,15 @@ use proptest::prelude::*;
 const SMALL: &[u8] = include_bytes!("fixtures/small.so");
 
 #[expect(unreachable_pub, reason = "the fuzz target calls it, too")]
-#[path = "../../../fuzz/src/elf/mod.rs"]
-mod elf;
+#[path = "../../../fuzz/src/library.rs"]
+mod library;
 
 /// Reads `bytes` in every way; a panic fails the test.
 fn read_all(bytes: &[u8]) {
     if let Ok(facts) = ElfFacts::read(bytes) {
         assert!(facts.symbols.len() <= bytes.len() / 16);
     }
-    elf::facts(bytes);
+    library::library(bytes);
 }
 
 /// Libraries with every kind of relocation, note, start-up function and unwinding record.

@@ -8,6 +8,7 @@ pub mod exit;
 pub mod finding;
 pub mod lock;
 pub mod manifest;
+pub mod python;
 pub mod record;
 
 pub use exit::Exit;

@@ -147,6 +147,17 @@ pub struct CheckRecord {
     pub worst: Option<Severity>,
 }
 
+/// One file that `hoist bindgen` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BindingsRecord {
+    /// The package whose functions it has.
+    pub package: String,
+    /// Name of the module.
+    pub module: String,
+    /// The file.
+    pub path: String,
+}
+
 /// What `hoist flake` wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FlakeRecord {
@@ -171,6 +182,8 @@ pub struct RuleRecord {
     pub rule: String,
     /// How bad a finding of it usually is.
     pub severity: Severity,
+    /// The same by each policy.
+    pub by_policy: Map<String, Value>,
     /// What it finds, as one line.
     pub title: String,
     /// What, why, how to fix, and an example, in Markdown.

@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use std::thread::available_parallelism;
 
 use hoist_check::{
-    Checked, Contract, Loaded, Policy, ProbeError, Promise, Report, Target, TreeError,
-    apply_waivers, check_file, check_links, check_tree_on,
+    Checked, CompareError, Contract, Loaded, Policy, ProbeError, Promise, Report, Target,
+    TreeError, apply_waivers, check_file, check_file_against, check_links, check_tree_on,
 };
 use hoist_elf::header::Header;
 use hoist_elf::{DottedVersion, ElfFacts};
@@ -17,9 +17,10 @@ use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile, AbiLibrary};
 use hoist_schema::manifest::{Day, IsaLevel, MANIFEST_FILE};
 use hoist_schema::record::CheckedLibrary;
 use hoist_schema::{Exit, Finding, Severity};
+use rustix::system::uname;
 
 use crate::error::CliError;
-use crate::output::{BOLD, DIM, Output, count, severity_style};
+use crate::output::{BOLD, DIM, count, severity_style};
 use crate::probing::Probing;
 use crate::project::Project;
 use crate::report::severity_word;
@@ -72,7 +73,7 @@ impl Request {
     }
 
     /// The whole contract of a library without promises of its own.
-    fn of_others(&self) -> Contract {
+    pub(crate) fn of_others(&self) -> Contract {
         self.amended(self.contract.clone())
     }
 
@@ -151,6 +152,31 @@ impl Findings {
         Ok(())
     }
 
+    /// Judges what was found by the policy of `request`.
+    ///
+    /// That a header could not be held against debug information is worth knowing where it is the
+    /// project's own: release builds have none, and `strict` asks for it. It is a warning where
+    /// `--header` asked.
+    fn judge(&mut self, request: &Request, contracts: &BTreeMap<String, Contract>) {
+        let is_asked = request.amendments.header.is_some();
+        for finding in &mut self.findings {
+            let found = finding.severity;
+            finding.severity = request.policy.severity(&finding.rule, found);
+            let is_own = !is_asked && contracts.contains_key(&finding.file);
+            let is_unsure = finding.rule == "export.signature_unverified";
+            if is_own && is_unsure && finding.severity == found {
+                finding.severity = Severity::Info;
+            }
+        }
+    }
+
+    /// Judges what was found by the waivers of `project`, which have the last word.
+    pub(crate) fn waive(&mut self, project: &Project) -> Result<(), CliError> {
+        let waivers = &project.manifest.check.waive;
+        apply_waivers(waivers, today()?, MANIFEST_FILE, &mut self.findings);
+        Ok(())
+    }
+
     /// The severity of the worst finding.
     pub(crate) fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
@@ -197,14 +223,20 @@ impl From<TreeError> for CliError {
 
 /// Checks the libraries that `project` promises in the output tree or artifact at `tree`, by its own
 /// policy.
+///
+/// - `is_new`: whether to load them as well, if the project does not say otherwise. What is in the
+///   store was loaded before it came there.
 pub(crate) fn check_artifact(
     project: &Project,
     settings: &Settings,
     tree: &Path,
+    is_new: bool,
 ) -> Result<Findings, CliError> {
-    let probe = Probing::of_manifest(&project.manifest.check);
+    let probe = Probing::of_manifest(&project.manifest.check).filter(|_| is_new);
     let request = Request { probe, ..Request::new(project_policy(project)?) };
-    check_project(project, settings, tree, &request)
+    let mut findings = check_project(project, settings, tree, &request)?;
+    findings.waive(project)?;
+    Ok(findings)
 }
 
 /// The policy that `project` asks for.
@@ -215,21 +247,21 @@ pub(crate) fn project_policy(project: &Project) -> Result<Policy, CliError> {
     })
 }
 
-/// Checks the libraries that `project` promises in the output tree or artifact at `tree`.
+/// Checks the libraries that `project` promises in the output tree or artifact at `tree`; what is
+/// waived comes with [`Findings::waive`], once all is found.
 pub(crate) fn check_project(
     project: &Project,
     settings: &Settings,
     tree: &Path,
     request: &Request,
 ) -> Result<Findings, CliError> {
-    let check = &project.manifest.check;
     let contracts = project_contracts(project, settings, request);
     let mut others = request.of_others();
     ask_of_all(&mut others, project);
+    others.store_roots.insert(0, settings.root.clone());
     let mut findings = check_with(tree, &contracts, &request.amended(others), request)?;
     findings.add_links(tree, &contracts)?;
-    request.policy.judge(&mut findings.findings);
-    apply_waivers(&check.waive, today()?, MANIFEST_FILE, &mut findings.findings);
+    findings.judge(request, &contracts);
     Ok(findings)
 }
 
@@ -242,21 +274,12 @@ fn today() -> Result<Day, CliError> {
 /// Checks a folder: an artifact by the ABI file packed in it, and every other library as one
 /// without promises.
 pub(crate) fn check_folder(folder: &Path, request: &Request) -> Result<Findings, CliError> {
-    let others = request.of_others();
-    let mut findings = match packed_abi(folder)? {
-        None => check_with(folder, &BTreeMap::new(), &others, request)?,
-        Some(abi) => {
-            let contracts = promised_contracts(&abi, ABI_PATH, request);
-            let contracts: BTreeMap<String, Contract> = contracts
-                .into_iter()
-                .map(|(path, contract)| (path, request.amended(contract)))
-                .collect();
-            let mut findings = check_with(folder, &contracts, &others, request)?;
-            findings.add_links(folder, &contracts)?;
-            findings
-        }
-    };
-    request.policy.judge(&mut findings.findings);
+    let contracts = folder_contracts(folder, request)?;
+    let mut findings = check_with(folder, &contracts, &request.of_others(), request)?;
+    if !contracts.is_empty() {
+        findings.add_links(folder, &contracts)?;
+    }
+    findings.judge(request, &contracts);
     Ok(findings)
 }
 
@@ -264,7 +287,11 @@ pub(crate) fn check_folder(folder: &Path, request: &Request) -> Result<Findings,
 pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Findings, CliError> {
     let contract = request.of_others();
     let mut report = check_file(path, &contract)?;
-    examine(&contract, request, &mut report, || Loaded::alone(path))?;
+    if let Some(old) = &request.previous {
+        let compared = check_file_against(path, name, old, &contract, None);
+        report.findings.extend(compared.map_err(|error| not_compared(&error, old))?.findings);
+    }
+    probe_as_asked(&contract, request, &mut report, || Loaded::alone(path))?;
     let mut findings = Findings::default();
     findings.add(kept(name, path, &contract, report));
     findings.findings.iter_mut().for_each(|finding| name.clone_into(&mut finding.file));
@@ -272,17 +299,24 @@ pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Fi
     Ok(findings)
 }
 
-/// What is asked of one library beside the rules of its contract: the one place where it is
-/// compared with another build, and where it is loaded.
-fn examine(
+/// A refusal to compare with the build at `old`.
+pub(crate) fn not_compared(error: &CompareError, old: &Path) -> CliError {
+    let exit = match error {
+        CompareError::Read(_) => Exit::Machine,
+        _ => Exit::No,
+    };
+    let hint = "`hoist check FILE` tells more about each".to_owned();
+    let refusal = CliError::from_error(error, Some(hint), exit);
+    refusal.details(vec![format!("  against {}", old.display())])
+}
+
+/// Loads a library, if that is asked.
+fn probe_as_asked(
     contract: &Contract,
     request: &Request,
     report: &mut Report,
     loaded: impl FnOnce() -> Result<Loaded, ProbeError>,
 ) -> Result<(), CliError> {
-    if request.previous.is_some() {
-        Output::warn("`previous` is passed over: nothing is compared with another build");
-    }
     match &request.probe {
         Some(probing) => probing.add_to(report, contract, loaded),
         None => Ok(()),
@@ -316,8 +350,18 @@ fn glibc_floor(facts: &ElfFacts) -> Option<DottedVersion> {
     needs.filter_map(|need| DottedVersion::after("GLIBC_", &need.version)).max()
 }
 
+/// What the ABI file packed in a folder asks of each library; nothing without one.
+pub(crate) fn folder_contracts(
+    folder: &Path,
+    request: &Request,
+) -> Result<BTreeMap<String, Contract>, CliError> {
+    let Some(abi) = packed_abi(folder)? else { return Ok(BTreeMap::new()) };
+    let contracts = promised_contracts(&abi, ABI_PATH, request);
+    Ok(contracts.into_iter().map(|(path, contract)| (path, request.amended(contract))).collect())
+}
+
 /// The ABI file of the artifact at `folder`; `None` for a folder without one.
-fn packed_abi(folder: &Path) -> Result<Option<AbiFile>, CliError> {
+pub(crate) fn packed_abi(folder: &Path) -> Result<Option<AbiFile>, CliError> {
     let file = folder.join(ABI_PATH);
     let refuse = |why: &str| {
         let message = format!("{} is not an ABI file: {why}", file.display());
@@ -383,7 +427,7 @@ fn check_with(
     let keep = |Checked { path, mut report }: Checked| {
         let contract = contracts.get(&path).unwrap_or(others);
         let loaded = || Ok(Loaded::in_artifact(folder, &path));
-        examine(contract, request, &mut report, loaded)?;
+        probe_as_asked(contract, request, &mut report, loaded)?;
         Ok::<_, CliError>(kept(&path, &folder.join(&path), contract, report))
     };
     let mut findings = Findings::default();
@@ -418,6 +462,8 @@ fn project_contracts(
         contract.size_bytes = check.size.map(|size| size.min_bytes..=size.max_bytes);
         contract.forbidden_paths.extend(own_folders.iter().cloned());
         contract.leaked_paths.clone_from(&own_folders);
+        contract.leaked_names.extend(uname().nodename().to_str().ok().map(str::to_owned));
+        contract.store_roots.insert(0, settings.root.clone());
         *contract = request.amended(contract.clone());
     }
     contracts
@@ -428,6 +474,8 @@ fn ask_of_all(contract: &mut Contract, project: &Project) {
     let check = &project.manifest.check;
     let glibc = check.glibc.map(|version| DottedVersion::from([version.major, version.minor]));
     contract.glibc = glibc.or_else(|| contract.glibc.take());
+    let libstdcxx = check.libstdcxx.and_then(|version| version.to_string().parse().ok());
+    contract.libstdcxx = libstdcxx.or_else(|| contract.libstdcxx.take());
     contract.isa = check.isa.or(contract.isa);
 }
 

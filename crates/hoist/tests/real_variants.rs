@@ -1,6 +1,8 @@
 //! Libraries that real compilers and linkers make, good and bad, each with the findings it must give
 //! in the neutral format, and no error beside them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -130,6 +132,9 @@ fn set_dynamic(bytes: &mut [u8], tag: u64, value: u64) {
 
 const LOAD: u64 = 1;
 
+/// How a library is spoilt.
+type Damage = fn(&mut Vec<u8>);
+
 #[test]
 fn what_is_no_library_is_named() {
     Case::empty().gives("fail", &["file.missing error"]);
@@ -194,8 +199,6 @@ fn fields_that_cannot_be_are_malformed() {
     if !has_gcc() {
         return;
     }
-    /// What is spoilt, and how.
-    type Damage = fn(&mut Vec<u8>);
     let damages: [(&str, Damage); 16] = [
         ("e_phentsize", |bytes| write(bytes, 54, 2, 32)),
         ("e_version", |bytes| write(bytes, 20, 4, 9)),

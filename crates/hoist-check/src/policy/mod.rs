@@ -1,13 +1,12 @@
 //! Policies: what is asked of a library beside its own promises, and how bad each finding is.
 
-mod manylinux;
 mod waiver;
 
 use hoist_schema::{Finding, Severity};
 
 use crate::contract::{Contract, Target};
+use crate::manylinux::{Platform, manylinux};
 use crate::rule::Rule;
-use manylinux::{Platform, manylinux};
 
 pub use waiver::apply_waivers;
 
@@ -129,8 +128,10 @@ impl Policy {
         }
         match self.kind {
             Kind::Hardened if id.starts_with("harden.") => Severity::Error,
-            // Whether debug information is there is worth knowing, and asked for by nobody.
-            Kind::Strict if !id.starts_with("debug.") => Severity::Error,
+            // Nobody asks for debug information, and what waivers are worth is their author's to say.
+            Kind::Strict if !id.starts_with("debug.") && !id.starts_with("waiver.") => {
+                Severity::Error
+            }
             // PEP 600 asks nothing of how a wheel finds its own libraries, and tools that repair
             // wheels write either.
             Kind::Manylinux(_) if id == "dyn.rpath_deprecated" => Severity::Info,

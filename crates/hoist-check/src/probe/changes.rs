@@ -7,6 +7,9 @@ use super::place::in_artifact;
 use crate::report::{Judge, name_some};
 use crate::rule::{LOAD_FPENV, LOAD_SIDE_EFFECT};
 
+/// What the program that loads the library is called, and threads that were given no name.
+const PROGRAM_NAME: &str = "run";
+
 /// Names that one finding shows.
 const SHOWN: usize = 5;
 
@@ -109,14 +112,14 @@ fn report_processes(effect: &mut impl FnMut(String, &str), seen: &Seen<'_>) {
     let count = number(threads.len()).saturating_add(more);
     if count > 0 {
         let fix = "start threads at the first call: a fork loses them";
-        let names = name_some(dedup(threads).into_iter(), SHOWN);
-        effect(
-            format!(
-                "it starts {count} {} when it is loaded, named {names}",
-                plural(count, "thread", "threads")
-            ),
-            fix,
-        );
+        let own: Vec<&str> = threads.into_iter().filter(|name| *name != PROGRAM_NAME).collect();
+        let named = if own.is_empty() {
+            String::new() // those without a name have the program's
+        } else {
+            format!(", named {}", name_some(dedup(own).into_iter(), SHOWN))
+        };
+        let threads = plural(count, "thread", "threads");
+        effect(format!("it starts {count} {threads} when it is loaded{named}"), fix);
     }
     let programs: Vec<&str> = seen
         .told

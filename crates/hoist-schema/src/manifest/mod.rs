@@ -19,7 +19,7 @@ pub use day::Day;
 pub use error::{ManifestError, Problem};
 pub(crate) use parse::is_inside;
 pub use parse::json_schema;
-pub use units::{GlibcVersion, SizeRange, Timeout};
+pub use units::{GlibcVersion, LibstdcxxVersion, SizeRange, Timeout};
 pub(crate) use unknown::nearest_key;
 
 /// The file's name in a project folder.
@@ -64,6 +64,9 @@ pub struct Package {
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Name of a Python module, typed by the headers, to pack with the artifact; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
 }
 
 impl Package {
@@ -189,6 +192,9 @@ pub struct Check {
     /// Oldest glibc that must load it, e.g. `2.31`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glibc: Option<GlibcVersion>,
+    /// Oldest libstdc++ that must load it, by its newest `GLIBCXX_` version, e.g. `3.4.30`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libstdcxx: Option<LibstdcxxVersion>,
     /// What the fleet's CPUs have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isa: Option<IsaLevel>,

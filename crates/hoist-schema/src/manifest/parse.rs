@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::unknown::{nearest_key as nearest_word, unknown_keys};
 use super::{Library, Manifest, ManifestError, Problem};
 use crate::lock::LOCK_FILE;
+use crate::python::is_module_name;
 
 /// Longest package name or version, in bytes, so that a store path's name fits (211 in Nix).
 const MAX_NAME_BYTES: usize = 100;
@@ -107,6 +108,12 @@ impl Judge<'_> {
                 package.store_name()
             );
             self.report(&["package", "version"], message, "end the version otherwise");
+        }
+        if let Some(module) = package.python.as_ref().filter(|name| !is_module_name(name)) {
+            let message = format!("`{module}` cannot name a Python module here");
+            let hint =
+                "use letters, digits and `_`, and no word or module that Python needs itself";
+            self.report(&["package", "python"], message, hint);
         }
         if let Some(why) = no_profile_name(&package.name) {
             let message = format!("`{}` cannot name a profile: {why}", package.name);
@@ -497,6 +504,18 @@ header = "include/pattern_search.h"
         assert_eq!(Manifest::parse(&text).unwrap().rollout.unwrap().stages, [10, 50, 100]);
         let text = text.replace("10, 50, 100", "50, 10");
         assert!(refused(&text)[0].message.contains("do not rise"));
+    }
+
+    #[test]
+    fn a_python_module_has_a_name_that_can_be_imported() {
+        let with =
+            |name: &str| GOOD.replacen("[package]", &format!("[package]\npython = \"{name}\""), 1);
+        let package = Manifest::parse(&with("pattern_search")).unwrap().package;
+        assert_eq!(package.python.as_deref(), Some("pattern_search"));
+        for name in ["pattern-search", "class", "ctypes", "", "a.b"] {
+            let problems = refused(&with(name));
+            assert!(problems[0].message.contains("Python module"), "{}", problems[0].message);
+        }
     }
 
     #[test]

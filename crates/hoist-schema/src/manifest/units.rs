@@ -1,5 +1,5 @@
-//! Values of `hoist.toml` that carry a unit: sizes, durations, glibc versions; and how all values
-//! that are texts are read and written.
+//! Values of `hoist.toml` that carry a unit: sizes, durations, versions of system libraries; and how
+//! all values that are texts are read and written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -37,6 +37,13 @@ pub struct GlibcVersion {
     pub major: u32,
     /// The 31 of 2.31.
     pub minor: u32,
+}
+
+/// A libstdc++ version as its symbols have it, the 3.4.30 of `GLIBCXX_3.4.30`: 3.4.9 is older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LibstdcxxVersion {
+    /// The 30 of 3.4.30; 0 for plain 3.4.
+    pub patch: u32,
 }
 
 impl FromStr for SizeRange {
@@ -140,6 +147,35 @@ impl fmt::Display for GlibcVersion {
     }
 }
 
+impl FromStr for LibstdcxxVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = || {
+            format!(
+                "`{text}` is not a libstdc++ version; write the newest GLIBCXX_ version that it \
+                 has, as `3.4.30` (gcc 12)"
+            )
+        };
+        let rest = text.strip_prefix("3.4").ok_or_else(wanted)?;
+        if rest.is_empty() {
+            return Ok(Self { patch: 0 });
+        }
+        let digits = rest.strip_prefix('.').filter(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+        let patch = digits.and_then(|digits| digits.parse().ok()).ok_or_else(wanted)?;
+        Ok(Self { patch })
+    }
+}
+
+impl fmt::Display for LibstdcxxVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.patch {
+            0 => f.write_str("3.4"),
+            patch => write!(f, "3.4.{patch}"),
+        }
+    }
+}
+
 /// Gives a type that is a text in TOML and JSON its serde and schema implementations.
 macro_rules! text_value {
     ($type:ty, $name:literal, $pattern:literal, $example:literal) => {
@@ -181,6 +217,7 @@ text_value!(
 text_value!(Timeout, "Timeout", "^[0-9]+[smh]$", "90s");
 text_value!(GlibcVersion, "GlibcVersion", "^[0-9]+\\.[0-9]+$", "2.31");
 text_value!(Day, "Day", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2027-01-31");
+text_value!(LibstdcxxVersion, "LibstdcxxVersion", "^3\\.4(\\.[0-9]+)?$", "3.4.30");
 
 #[cfg(test)]
 mod tests {
@@ -206,6 +243,18 @@ mod tests {
         let version = |text: &str| text.parse::<GlibcVersion>().unwrap();
         assert!(version("2.4") < version("2.31"));
         assert!("2".parse::<GlibcVersion>().is_err());
+    }
+
+    #[test]
+    fn libstdcxx_versions_are_those_of_its_symbols() {
+        let version = |text: &str| text.parse::<LibstdcxxVersion>().unwrap();
+        assert!(version("3.4.9") < version("3.4.30"));
+        assert_eq!(version("3.4").to_string(), "3.4");
+        assert_eq!(version("3.4.30").to_string(), "3.4.30");
+        for not in ["12", "3.4.", "3.4.+1", "3.40", "GLIBCXX_3.4.30", ""] {
+            let refusal = not.parse::<LibstdcxxVersion>().unwrap_err();
+            assert!(refusal.contains("write the newest GLIBCXX_ version"), "{refusal}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod again;
+mod against;
 mod bench;
 mod build;
 mod check;
@@ -16,6 +17,7 @@ mod init;
 mod manifest;
 mod output;
 mod packing;
+mod policy;
 mod sandbox;
 mod store;
 

@@ -144,13 +144,12 @@ fn a_rust_library_gives_nothing() {
     let library = hoist.project().join("libx.so");
     let mut command = rustc.command();
     command.args(["--crate-type", "cdylib", "--edition", "2024", "-o"]).arg(&library).arg(source);
-    let mut with_home = hoist.command(["--version"]); // knows where rustup has its toolchains
+    let with_home = hoist.command(["--version"]); // knows where rustup has its toolchains
     let known: Vec<_> =
         with_home.get_envs().filter_map(|(k, v)| Some((k.to_owned(), v?.to_owned()))).collect();
     command.envs(known);
     let run = Run::of(&mut command);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let _ = &mut with_home;
     Case { hoist, library }.probe().is_clean();
 }
 

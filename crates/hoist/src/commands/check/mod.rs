@@ -1,6 +1,8 @@
 //! `hoist check`: what the linker, the loader and an auditor will see.
 
+mod against;
 mod asked;
+mod in_project;
 mod neutral;
 mod probe;
 
@@ -13,32 +15,33 @@ use hoist_elf::DottedVersion;
 use hoist_nix::StorePath;
 use hoist_schema::manifest::IsaLevel;
 use hoist_schema::{Exit, Severity};
+use hoist_store::{PathInfo, StoreError};
 
-use crate::checking::{Findings, Request, check_folder, check_one, check_project};
+use self::against::Old;
+use crate::checking::{Findings, Request, check_folder, check_one};
 use crate::error::CliError;
 use crate::output::{Output, count, size};
-use crate::project::Project;
 use crate::report::{ReportForm, Shown, table};
-use crate::settings::{Settings, system};
-use crate::ship::read_lock;
+use crate::settings::Settings;
 
 /// Check shared libraries as the linker, the loader and an auditor would
 ///
-/// Takes files, folders and store paths; without one, what the project here shipped last. An
-/// artifact that hoist packed is held against the ABI file in it; any other library is asked what
-/// this machine asks. Quiet about what is in order.
+/// Takes files, folders and store paths; without one, the active generation of the project here, by
+/// its hoist.toml. An artifact that hoist packed is held against the ABI file in it; any other
+/// library is asked what this machine asks. Quiet about what is in order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hoist check build/libx.so
   hoist check /nix/store/…-pattern-search-0.1.0
   hoist check --probe libx.so                   load it in a sandbox as well
+  hoist check libx.so --against pattern-search  can callers of the active generation use it?
   hoist check --header x.h --glibc 2.28 --isa x86-64-v2 libx.so
   hoist check --policy manylinux_2_28 dist/     what wheels may ask of their hosts
   hoist check --all --json dist/ | jq .rule     a record for each finding
   hoist check --report hoist.sarif dist/        for a code host; .xml for JUnit, .json for all else")]
 pub(crate) struct CheckArgs {
-    /// Files, folders or store paths [default: what the project here shipped last]
+    /// Files, folders or store paths [default: the active generation of the project here]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// default, nix, strict, manylinux_2_28 and its siblings; or a file with an elf-policy
@@ -61,6 +64,10 @@ pub(crate) struct CheckArgs {
     isa: Option<IsaLevel>,
     #[command(flatten)]
     probe: probe::ProbeArgs,
+    /// Compare with the build that callers were compiled for: a file, folder, store path or
+    /// generation (NAME or NAME@N)
+    #[arg(long, value_name = "OLD")]
+    against: Option<String>,
     /// Show what is only worth knowing, and waived, as well
     #[arg(long)]
     all: bool,
@@ -99,7 +106,10 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
             CliError::new(Exit::Usage, "--format neutral is about one file").hint("name one PATH")
         );
     }
-    let findings = find(args, settings, out)?;
+    // Another program reads what is printed, and nothing but the report.
+    let silent = Output::new(false, true);
+    let is_read_by_people = args.format == Format::Table;
+    let findings = find(args, settings, if is_read_by_people { out } else { &silent })?;
     print(args, &findings, out);
     if let Some(file) = &args.report {
         let text = ReportForm::of_file(file).render(&findings);
@@ -116,12 +126,18 @@ pub(crate) fn run(args: &CheckArgs, settings: &Settings, out: &Output) -> Result
 /// Looks at all that was named, or at the artifact of the project here.
 fn find(args: &CheckArgs, settings: &Settings, out: &Output) -> Result<Findings, CliError> {
     if args.paths.is_empty() {
-        return find_in_project(args, settings, out);
+        return in_project::find(args, settings, out);
     }
     let request = asked::request(args, None)?;
+    let old = args.against.as_ref().map(|named| Old::find(named, settings)).transpose()?;
     let mut all = Findings::default();
     for path in &args.paths {
         let mut found = look_at(path, settings, &request, args.format == Format::Neutral, out)?;
+        if let Some(old) = &old {
+            let there = in_store(path, settings).unwrap_or_else(|| path.clone());
+            let name = path.display().to_string();
+            found.findings.extend(old.compare(&there, &name, &request, out)?);
+        }
         if let [_] = args.paths.as_slice() {
             return Ok(found);
         }
@@ -141,41 +157,35 @@ fn look_at(
     out: &Output,
 ) -> Result<Findings, CliError> {
     let there = in_store(path, settings).unwrap_or_else(|| path.to_owned());
+    let _progress = out.progress(format!("checking {}", there.display()));
     // The neutral format is about a file; a folder in its place is a finding.
     if is_one_file || !there.is_dir() {
         return check_one(&there, &path.display().to_string(), request);
     }
-    let _progress = out.progress(format!("checking {}", there.display()));
-    let mut found = check_folder(&there, request)?;
-    found.below = path.display().to_string();
-    Ok(found)
+    let mut request = request.clone();
+    if let Some(store_path) = store_path(path) {
+        request.contract.references = references(&store_path, settings)?;
+    }
+    let found = check_folder(&there, &request)?;
+    Ok(Findings { below: path.display().to_string(), ..found })
 }
 
-/// Looks at what the project here shipped last for this system.
-fn find_in_project(
-    args: &CheckArgs,
-    settings: &Settings,
-    out: &Output,
-) -> Result<Findings, CliError> {
-    let project = Project::load(None)?;
-    let lock = read_lock(&project.folder)?;
-    let shipped = lock.and_then(|mut lock| lock.systems.remove(&system()));
-    let Some(shipped) = shipped else {
-        let name = &project.manifest.package.name;
-        let message = format!("{name} was not shipped yet, so there is nothing to check");
-        return Err(CliError::new(Exit::No, message).hint("`hoist ship`, or name a PATH"));
+/// The hash parts of what `path` keeps; not known of one that is not in hoist's store.
+fn references(path: &StorePath, settings: &Settings) -> Result<Option<Vec<String>>, CliError> {
+    let store = match settings.store() {
+        Err(StoreError::NotAStore { .. }) => return Ok(None),
+        store => store?,
     };
-    let path = PathBuf::from(&shipped.artifact.store_path);
-    let there = in_store(&path, settings).unwrap_or_else(|| path.clone());
-    if !there.is_dir() {
-        let message = format!("{} is not in the store", path.display());
-        return Err(CliError::new(Exit::No, message).hint("`hoist ship` makes it again"));
-    }
-    let request = asked::request(args, Some(&project))?;
-    let _progress = out.progress(format!("checking {}", there.display()));
-    let mut found = check_project(&project, settings, &there, &request)?;
-    found.below = path.display().to_string();
-    Ok(found)
+    let info = store.path_info(path)?;
+    let parts =
+        |info: PathInfo| info.references.iter().map(|it| it.hash_part().to_owned()).collect();
+    Ok(info.map(parts))
+}
+
+/// The store path that a logical path lies in.
+fn store_path(path: &Path) -> Option<StorePath> {
+    let mut parts = path.strip_prefix("/nix/store").ok()?.components();
+    StorePath::parse(parts.next()?.as_os_str().to_str()?).ok()
 }
 
 fn print(args: &CheckArgs, findings: &Findings, out: &Output) {
@@ -218,10 +228,8 @@ fn last_line(args: &CheckArgs, findings: &Findings) -> String {
 }
 
 /// Where a logical store path lies in hoist's own store, unless the machine has it where it says.
-fn in_store(path: &Path, settings: &Settings) -> Option<PathBuf> {
-    let inside = path.strip_prefix("/nix/store").ok().filter(|_| !path.exists())?;
-    let mut parts = inside.components();
-    StorePath::parse(parts.next()?.as_os_str().to_str()?).ok()?;
-    let there = settings.root.join("nix/store").join(inside);
+pub(crate) fn in_store(path: &Path, settings: &Settings) -> Option<PathBuf> {
+    store_path(path).filter(|_| !path.exists())?;
+    let there = settings.root.join("nix/store").join(path.strip_prefix("/nix/store").ok()?);
     there.exists().then_some(there)
 }

@@ -1,4 +1,7 @@
-//! Facts and instruction sets.
+//! What must hold of any bytes that are taken for a library: its facts and instruction sets.
+//!
+//! `crates/hoist-elf/tests/hostile.rs` runs the same function over small libraries and their near
+//! neighbours.
 
 use hoist_elf::isa::IsaSurvey;
 use hoist_elf::{ElfFacts, extent_bytes, find_local_symbol, function_at};
@@ -9,7 +12,7 @@ use hoist_schema::manifest::IsaLevel;
 /// # Panics
 ///
 /// Where that does not hold.
-pub fn facts(bytes: &[u8]) {
+pub fn library(bytes: &[u8]) {
     let _ = extent_bytes(bytes);
     let _ = find_local_symbol(bytes, "kept");
     let Ok(facts) = ElfFacts::read(bytes) else { return };
