@@ -1,5 +1,5 @@
 //! What the fuzzer begins with: everything that real Nix wrote or was given, out of the fixtures of
-//! `hoist-nix`.
+//! `hoist-nix`, and what real compilers wrote, out of those of `hoist-elf`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -67,6 +67,12 @@ pub fn seeds(fixtures: &Path, target: &str) -> io::Result<Vec<Vec<u8>>> {
             seeds.extend(files(&fixtures.join("export"))?);
             let streams = values(&json(fixtures, "export.json")?, "stream_b64");
             seeds.extend(streams.iter().map(|digits| base64(digits)));
+        }
+        "elf" => {
+            let libraries = fixtures.join("../../../hoist-elf/tests/fixtures");
+            seeds.insert(fs::read(libraries.join("small.so"))?);
+            let kinds = files(&libraries.join("facts"))?;
+            seeds.extend(kinds.into_iter().filter(|bytes| bytes.starts_with(b"\x7fELF")));
         }
         "text" => {
             let from = ["base32.json", "store-paths.json", "narinfo.json", "narinfo-tampered.json"];

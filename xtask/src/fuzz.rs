@@ -12,13 +12,14 @@ use crate::{Result, root};
 mod seeds;
 
 /// The targets, and the longest input of each in bytes: what a seed of average size has, and room.
-const TARGETS: [(&str, u32); 11] = [
+const TARGETS: [(&str, u32); 12] = [
     ("nar", 8192),
     ("narinfo", 4096),
     ("aterm", 4096),
     ("export", 8192),
     ("wire", 4096),
     ("text", 1024),
+    ("elf", 8192),
     ("restore", 4096),
     ("dwarf", 8192),
     ("header", 1024),

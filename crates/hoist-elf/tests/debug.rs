@@ -1,9 +1,12 @@
 //! Debug information of every form says the same; any bytes in its place are read or refused in
 //! bounded time and memory.
 
-#[expect(unreachable_pub, reason = "the fuzz targets call it, too")]
-#[path = "../../../fuzz/src/check_elf/mod.rs"]
-mod check_elf;
+#[expect(unreachable_pub, reason = "the fuzz target calls it, too")]
+#[path = "../../../fuzz/src/check_elf/dwarf.rs"]
+mod dwarf;
+#[expect(unreachable_pub, reason = "the fuzz target calls it, too")]
+#[path = "../../../fuzz/src/check_elf/header.rs"]
+mod header;
 
 use std::collections::BTreeMap;
 
@@ -136,7 +139,7 @@ const HEADERS: [&str; 2] = [
 fn headers_of_the_kernels_keep_what_is_asked_of_any() {
     for header in HEADERS {
         for length in (0..=header.len()).filter(|length| header.is_char_boundary(*length)) {
-            check_elf::header(&header.as_bytes()[..length]);
+            header::header(&header.as_bytes()[..length]);
         }
     }
 }
@@ -161,7 +164,7 @@ proptest! {
             let at = 0x400 + place.index(bytes.len() - 0x400);
             bytes[at] = value;
         }
-        check_elf::dwarf(&bytes);
+        dwarf::dwarf(&bytes);
     }
 
     #[test]
@@ -169,6 +172,6 @@ proptest! {
         original in any_fixture(),
         length in any::<prop::sample::Index>(),
     ) {
-        check_elf::dwarf(&original[..length.index(original.len())]);
+        dwarf::dwarf(&original[..length.index(original.len())]);
     }
 }

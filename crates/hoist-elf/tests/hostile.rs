@@ -1,13 +1,21 @@
 //! Any bytes are read or refused: no panic, no endless walk, no memory out of proportion.
 
-use hoist_elf::edit::{Edit, rewrite, split_debug, verify_edit};
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
+use std::fs;
+use std::path::Path;
+
+use hoist_elf::edit::{self, Edit, split_debug, verify_edit};
 use hoist_elf::testing::{Library, Wanted};
-use hoist_elf::{ElfFacts, extent_bytes, find_local_symbol};
+use hoist_elf::{ElfFacts, find_local_symbol};
 use proptest::prelude::*;
 
-#[expect(unreachable_pub, reason = "the fuzz targets call it, too")]
-#[path = "../../../fuzz/src/elf/mod.rs"]
-mod elf;
+#[expect(unreachable_pub, reason = "the fuzz target calls it, too")]
+#[path = "../../../fuzz/src/check_elf/library.rs"]
+mod library;
+#[expect(unreachable_pub, reason = "the fuzz target calls it, too")]
+#[path = "../../../fuzz/src/check_elf/rewrite.rs"]
+mod rewrite;
 
 const SMALL: &[u8] = include_bytes!("fixtures/small.so");
 const MOJO: &[u8] = include_bytes!("fixtures/nearest.so");
@@ -15,11 +23,19 @@ const MOJO: &[u8] = include_bytes!("fixtures/nearest.so");
 /// Reads `bytes` in every way; a panic fails the test.
 fn read_all(bytes: &[u8]) {
     if let Ok(facts) = ElfFacts::read(bytes) {
-        assert!(facts.used_bytes <= bytes.len() as u64);
         assert!(facts.symbols.len() <= bytes.len() / 16);
     }
-    let _ = extent_bytes(bytes);
-    let _ = find_local_symbol(bytes, "kept_inside");
+    library::library(bytes);
+}
+
+/// Libraries with every kind of relocation, note, start-up function and unwinding record.
+fn kinds() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/facts");
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "so"));
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
 /// Numbers that break arithmetic more often than random ones do.
@@ -90,6 +106,18 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_library_of_any_kind_is_read_or_refused(
+        (bytes, edits) in prop::sample::select(kinds())
+            .prop_flat_map(|bytes| { let length = bytes.len(); (Just(bytes), edits(length)) }),
+    ) {
+        read_all(&edited(&bytes, &edits));
+    }
+}
+
+proptest! {
     #[test]
     fn a_damaged_library_without_sections_is_read_or_refused(edits in edits(0x800)) {
         let wanted = vec![Wanted::versioned("malloc", "libc.so.6", "GLIBC_2.2.5")];
@@ -106,7 +134,7 @@ fn edit_all(bytes: &[u8]) {
         vec![Edit::Soname("libnew.so".to_owned()), Edit::BindNow],
         vec![Edit::AddNeeded("libm.so.6".to_owned()), Edit::NonExecutableStack],
     ] {
-        if let Ok(edited) = rewrite(bytes, &edits) {
+        if let Ok(edited) = edit::rewrite(bytes, &edits) {
             verify_edit(bytes, &edited, &edits).expect("an edit verifies itself");
             let most = 2 * bytes.len() + (2 << 20);
             assert!(edited.bytes.len() < most, "{} from {}", edited.bytes.len(), bytes.len());
@@ -140,12 +168,12 @@ fn neighbours_of_the_fixtures_are_edited_or_refused() {
     for library in [SMALL, MOJO] {
         for kind in 0..8 {
             let mut seed = [&[kind, 7], "$ORIGIN".as_bytes(), library].concat();
-            elf::rewrite(&seed);
+            rewrite::rewrite(&seed);
             let step = 67 + usize::from(kind); // other places for each kind
             for place in (0..seed.len()).step_by(step) {
-                elf::rewrite(&seed[..place]);
+                rewrite::rewrite(&seed[..place]);
                 seed[place] ^= 0x81;
-                elf::rewrite(&seed);
+                rewrite::rewrite(&seed);
                 seed[place] ^= 0x81;
             }
         }

@@ -86,6 +86,42 @@ fn a_variable_that_holds_the_answer() {
 }
 
 #[test]
+fn an_answer_that_is_passed_on() {
+    for source in [
+        r#"__attribute__((noinline)) static void run(float *x, int64_t n, float k, int is_fast) {
+               if (is_fast) k_avx2(x, n, k); else k_base(x, n, k);
+           }
+           void scale(float *x, int64_t n, float k) { run(x, n, k, __builtin_cpu_supports("avx2")); }"#,
+        r#"__attribute__((noinline)) static int level(void) {
+               return __builtin_cpu_supports("avx2") ? 2 : __builtin_cpu_supports("sse4.2") ? 1 : 0;
+           }
+           void scale(float *x, int64_t n, float k) {
+               switch (level()) {
+               case 0: k_base(x, n, k + 1); break;
+               case 1: k_base(x, n, k); x[2]++; break;
+               case 2: k_avx2(x, n, k); x[1]++; break;
+               case 3: k_base(x, n, k * 2); x[0]++; break;
+               case 4: k_base(x, n, k * 3); x[9] = 3; break;
+               }
+           }"#,
+        r#"static unsigned flags;
+           __attribute__((constructor)) static void init(void) {
+               __builtin_cpu_init();
+               if (__builtin_cpu_supports("sse4.2")) flags |= 1;
+               if (__builtin_cpu_supports("avx2")) flags |= 2;
+           }
+           void scale(float *x, int64_t n, float k) {
+               if (n <= 0) return;
+               if (!(flags & 2)) return k_base(x, n, k);
+               if (n > 4) k_avx2(x, n - 4, k);
+               for (int i = 0; i < 3; i++) k_avx2(x + i, 1, k);
+           }"#,
+    ] {
+        expect(&c_compilers(), &with_kernels(source), &["scale"], DISPATCHED);
+    }
+}
+
+#[test]
 fn a_pointer_that_a_constructor_chose() {
     let source = with_kernels(
         r#"static void (*chosen)(float *, int64_t, float) = k_base;

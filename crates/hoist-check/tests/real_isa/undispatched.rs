@@ -107,6 +107,30 @@ fn what_runs_before_the_test_is_an_error() {
 }
 
 #[test]
+fn what_runs_whatever_the_test_said_is_an_error() {
+    let ignored = with_kernels(
+        "#include <cpuid.h>
+         void scale(float *x, int64_t n, float k) {
+             unsigned a, b, c, d;
+             __cpuid_count(7, 0, a, b, c, d);
+             k_avx2(x, n, k);
+         }",
+    );
+    expect(&c_compilers(), &ignored, &["scale"], &["error: scale"]);
+    let behind = with_kernels(
+        r#"__attribute__((target("avx2,fma"), noinline)) static float late(float *x) {
+               for (int i = 0; i < 32; i++) x[i] = x[i] * 3 + 1;
+               return x[7];
+           }
+           float scale(float *x, int64_t n, float k) {
+               if (__builtin_cpu_supports("avx2")) k_avx2(x, n, k); else k_base(x, n, k);
+               return late(x) + 1;
+           }"#,
+    );
+    expect(&c_compilers(), &behind, &["scale"], &["error: scale", "info: scale"]);
+}
+
+#[test]
 fn a_test_elsewhere_in_the_library_guards_nothing_here() {
     let source = with_kernels(
         r#"void scale(float *x, int64_t n, float k) {

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::code::Code;
-use super::scan::{Edge, Summary, Tests, Way, Write};
+use super::scan::{Edge, Summary, Tests, Way, Write, only_writes};
+use super::taint::Source;
 
 /// Most rounds of spreading; each function and variable takes one at most, real libraries take
 /// three or four.
@@ -47,7 +48,7 @@ impl<'a> Knowledge<'a> {
             answers: vec![false; summaries.len()],
             answers_beside: summaries
                 .iter()
-                .map(|summary| summary.asks_processor || summary.writes_through_pointers)
+                .map(|summary| summary.writes_through_pointers)
                 .collect(),
             features: BTreeSet::new(),
             used: RefCell::default(),
@@ -72,7 +73,7 @@ impl<'a> Knowledge<'a> {
             if !self.tests[index] {
                 let reads = |&(address, size): &(u64, u64)| self.is_feature(address, size);
                 let asks = |edge: &Edge| match edge.way {
-                    Way::Call => self.is_answered(edge.to, edge.at),
+                    Way::Call => self.answer(edge.to, edge.at) != Source::Nothing,
                     Way::Jump => self.answers[edge.to as usize],
                     Way::Pointer => false,
                 };
@@ -110,8 +111,8 @@ impl<'a> Knowledge<'a> {
             || write.read.is_some_and(|read| self.is_feature(read, 1))
     }
 
-    /// Whether the caller uses what the call at `at` returned. Judged by the next instructions: the
-    /// first that reads or overwrites the register decides.
+    /// Whether the caller uses what the call at `at` returned, in one register or in two. Judged by
+    /// the next instructions: the first that reads or overwrites it decides.
     fn is_result_used(&self, at: u64) -> bool {
         if let Some(&is_used) = self.used.borrow().get(&at) {
             return is_used;
@@ -120,6 +121,7 @@ impl<'a> Knowledge<'a> {
         let mut decoder = Decoder::with_ip(64, bytes, at, DecoderOptions::NONE);
         let mut instruction = Instruction::default();
         let mut is_used = false;
+        let mut results = vec![Register::RAX, Register::RDX];
         for step in 0..=SOON {
             if !decoder.can_decode() {
                 break;
@@ -128,12 +130,14 @@ impl<'a> Knowledge<'a> {
             if step == 0 {
                 continue; // the call itself
             }
-            if reads_result(&instruction) || instruction.flow_control() == FlowControl::Return {
+            let reads = |result: &Register| reads(&instruction, *result);
+            if results.iter().any(reads) || instruction.flow_control() == FlowControl::Return {
                 is_used = true;
                 break;
             }
+            results.retain(|result| !overwrites(&instruction, *result));
             let goes_on = instruction.flow_control() == FlowControl::Next;
-            if !goes_on || instruction.is_invalid() || overwrites_result(&instruction) {
+            if !goes_on || instruction.is_invalid() || !results.contains(&Register::RAX) {
                 break;
             }
         }
@@ -143,9 +147,17 @@ impl<'a> Knowledge<'a> {
 }
 
 impl Tests for Knowledge<'_> {
-    fn is_answered(&self, callee: u32, at: u64) -> bool {
+    fn answer(&self, callee: u32, at: u64) -> Source {
         let callee = callee as usize;
-        self.answers[callee] && (self.answers_beside[callee] || self.is_result_used(at))
+        if !self.answers[callee] {
+            Source::Nothing
+        } else if self.answers_beside[callee] {
+            Source::ResultOrArgument
+        } else if self.is_result_used(at) {
+            Source::Result
+        } else {
+            Source::Nothing
+        }
     }
 
     fn is_feature(&self, address: u64, size_bytes: u64) -> bool {
@@ -154,36 +166,23 @@ impl Tests for Knowledge<'_> {
     }
 }
 
-/// Whether the register of results is read, as a whole or in part.
-fn reads_result(instruction: &Instruction) -> bool {
-    let is_result = |register: Register| register.full_register() == Register::RAX;
-    let is_address = is_result(instruction.memory_base()) || is_result(instruction.memory_index());
+/// Whether `register` is read, as a whole or in part.
+fn reads(instruction: &Instruction, register: Register) -> bool {
+    let is_it = |other: Register| other.full_register() == register;
+    let is_address = is_it(instruction.memory_base()) || is_it(instruction.memory_index());
     let is_zeroed = matches!(instruction.mnemonic(), Mnemonic::Xor | Mnemonic::Sub)
         && instruction.op1_kind() == OpKind::Register
         && instruction.op0_register() == instruction.op1_register();
+    let is_operand = |place: u32| {
+        instruction.op_kind(place) == OpKind::Register
+            && is_it(instruction.op_register(place))
+            && (place > 0 || !only_writes(instruction.mnemonic()))
+    };
     is_address && instruction.op_count() > 0
-        || !is_zeroed
-            && (0..instruction.op_count()).any(|place| {
-                instruction.op_kind(place) == OpKind::Register
-                    && is_result(instruction.op_register(place))
-                    && (place > 0 || !only_writes(instruction.mnemonic()))
-            })
+        || !is_zeroed && (0..instruction.op_count()).any(is_operand)
 }
 
-fn overwrites_result(instruction: &Instruction) -> bool {
+fn overwrites(instruction: &Instruction, register: Register) -> bool {
     instruction.op0_kind() == OpKind::Register
-        && instruction.op0_register().full_register() == Register::RAX
-}
-
-/// Whether an instruction writes its first operand without reading it.
-fn only_writes(mnemonic: Mnemonic) -> bool {
-    matches!(
-        mnemonic,
-        Mnemonic::Mov
-            | Mnemonic::Movzx
-            | Mnemonic::Movsx
-            | Mnemonic::Movsxd
-            | Mnemonic::Lea
-            | Mnemonic::Pop
-    )
+        && instruction.op0_register().full_register() == register
 }

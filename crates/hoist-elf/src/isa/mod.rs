@@ -12,10 +12,12 @@
 mod code;
 mod dispatch;
 mod functions;
+mod guards;
 mod need;
 mod reach;
 mod registers;
 mod scan;
+mod taint;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -28,7 +30,7 @@ use self::dispatch::Knowledge;
 use self::functions::Functions;
 pub use self::need::Need;
 use self::reach::Reach;
-use self::scan::{Scanner, Summary};
+use self::scan::{NoTests, Scanner, Summary};
 use self::walk::Walker;
 use crate::identity::{Class, Endian, Machine};
 use crate::image::Image;
@@ -80,7 +82,7 @@ impl<'a> IsaSurvey<'a> {
     ///
     /// # Errors
     ///
-    /// When `bytes` are not those that `facts` were read from.
+    /// When the loader could not map it: an object, or other bytes than `facts` were read from.
     pub fn read(
         bytes: &'a [u8],
         facts: &ElfFacts,
@@ -171,12 +173,17 @@ fn survey<'a>(
     if leads_above.contains(&true) {
         let known = Knowledge::spread(code, &summaries, &leads_above);
         let resolvers = resolvers(functions, facts);
-        for index in 0..summaries.len() {
+        for (index, summary) in summaries.iter_mut().enumerate() {
             let is_resolver = u32::try_from(index).is_ok_and(|index| resolvers.contains(&index));
-            if is_resolver || leads_above[index] && known.holds_test(index) {
-                let function = functions.get(index);
-                summaries[index] = scanner.scan_guarded(&mut walker, functions, function, &known);
+            if !is_resolver && !known.holds_test(index) {
+                continue;
             }
+            if leads_above[index] {
+                let function = functions.get(index);
+                *summary = scanner.scan_guarded(&mut walker, functions, function, &known);
+                summary.resolve_unknown(|address| functions.at(address));
+            }
+            summary.guard_pointers();
         }
     }
     (Reach::compute(&summaries), walker.is_whole())
@@ -193,7 +200,7 @@ fn scan_all(
     while summaries.len() < functions.len() {
         let first = summaries.len();
         for index in first..functions.len() {
-            summaries.push(scanner.scan(walker, functions, functions.get(index)));
+            summaries.push(scanner.scan(walker, functions, functions.get(index), &NoTests));
         }
         for summary in &mut summaries[first..] {
             summary.resolve_unknown(|address| {

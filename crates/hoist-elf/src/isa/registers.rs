@@ -20,7 +20,7 @@ pub(super) const ARGUMENTS: [Register; 6] =
 impl Registers {
     /// What `register`, of any width, holds if that is known.
     pub(super) fn get(&self, register: Register) -> Option<u64> {
-        let index = index(register)?;
+        let index = number(register)?;
         (self.known & 1 << index != 0).then(|| self.values[index])
     }
 
@@ -73,7 +73,7 @@ impl Registers {
     }
 
     fn set(&mut self, register: Register, value: Option<u64>) {
-        let Some(index) = index(register) else { return };
+        let Some(index) = number(register) else { return };
         match value {
             Some(value) => {
                 self.values[index] = value;
@@ -85,6 +85,6 @@ impl Registers {
 }
 
 /// The number of the general register that `register` is or is a part of.
-fn index(register: Register) -> Option<usize> {
+pub(super) fn number(register: Register) -> Option<usize> {
     register.is_gpr().then(|| register.full_register().number())
 }

@@ -5,8 +5,10 @@ use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::code::{Code, Slot};
 use super::functions::{Function, Functions};
+use super::guards::{Flow, Guards};
 use super::need::{Need, need};
 use super::registers::{ARGUMENTS, Registers};
+use super::taint::Source;
 use super::walk::{Visitor, Walker, is_near_branch};
 
 /// An instruction above the baseline.
@@ -56,6 +58,8 @@ pub(super) struct Write {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Summary {
     pub(super) edges: Vec<Edge>,
+    /// Functions whose addresses it takes, for whatever use.
+    pub(super) taken: Vec<Edge>,
     /// The highest need of instructions that some path leads to without a test.
     pub(super) above: Option<Above>,
     /// The highest need of those behind a test.
@@ -75,6 +79,15 @@ pub(super) struct Summary {
 }
 
 impl Summary {
+    /// Takes it as of a function that chooses others by a test: addresses of functions are taken
+    /// for what the test allows, wherever that is; compilers move it before the test.
+    pub(super) fn guard_pointers(&mut self) {
+        for edge in self.edges.iter_mut().filter(|edge| edge.way == Way::Pointer) {
+            edge.is_guarded = true;
+        }
+        self.edges.append(&mut self.taken);
+    }
+
     /// Makes edges of the calls to places without a known function, by what `find` knows.
     pub(super) fn resolve_unknown(&mut self, mut find: impl FnMut(u64) -> Option<u32>) {
         for (address, edge) in std::mem::take(&mut self.unknown) {
@@ -85,8 +98,8 @@ impl Summary {
 
 /// What is known about tests of the processor when a function is looked at.
 pub(super) trait Tests {
-    /// Whether the function is one that tells its caller what the processor has, at this call.
-    fn is_answered(&self, callee: u32, at: u64) -> bool;
+    /// How the function, at this call, tells its caller what the processor has.
+    fn answer(&self, callee: u32, at: u64) -> Source;
     /// Whether the variable holds what the processor has.
     fn is_feature(&self, address: u64, size_bytes: u64) -> bool;
 }
@@ -95,8 +108,8 @@ pub(super) trait Tests {
 pub(super) struct NoTests;
 
 impl Tests for NoTests {
-    fn is_answered(&self, _callee: u32, _at: u64) -> bool {
-        false
+    fn answer(&self, _callee: u32, _at: u64) -> Source {
+        Source::Nothing
     }
 
     fn is_feature(&self, _address: u64, _size_bytes: u64) -> bool {
@@ -113,20 +126,20 @@ pub(super) struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    /// Looks at a function without knowing what tests the processor: nothing is guarded.
+    /// Looks at a function, with what is known about tests of the processor.
     pub(super) fn scan(
         &self,
         walker: &mut Walker<'_>,
         functions: &Functions<'_>,
         function: Function,
+        tests: &impl Tests,
     ) -> Summary {
-        let mut visit = Visit::new(self, functions, function, &NoTests);
+        let mut visit = Visit::new(self, functions, function, tests);
         walker.walk(function, &mut visit);
         visit.summary
     }
 
-    /// Looks at a function again, knowing what tests the processor. Addresses of functions that
-    /// it takes are guarded wherever they are taken: compilers move that before the test.
+    /// Looks at a function that holds a test: first for what each test decides.
     pub(super) fn scan_guarded(
         &self,
         walker: &mut Walker<'_>,
@@ -135,7 +148,11 @@ impl Scanner<'_> {
         tests: &impl Tests,
     ) -> Summary {
         let mut visit = Visit::new(self, functions, function, tests);
-        visit.is_dispatcher = true;
+        visit.flow = Some(Flow::default());
+        walker.walk(function, &mut visit);
+        let Some(guards) = visit.flow.take().and_then(Flow::guards) else { return visit.summary };
+        let mut visit = Visit::new(self, functions, function, tests);
+        visit.guards = Some(guards);
         walker.walk(function, &mut visit);
         visit.summary
     }
@@ -152,8 +169,12 @@ struct Visit<'v, T> {
     functions: &'v Functions<'v>,
     function: Function,
     tests: &'v T,
-    is_dispatcher: bool,
+    /// Collects the instructions, if that is what it is for.
+    flow: Option<Flow>,
+    /// What is guarded; where absent, all that only comes behind a test is.
+    guards: Option<Guards>,
     summary: Summary,
+    is_last_guarded: bool,
     recent_call: Option<u32>,
     recent_read: Option<u64>,
     /// Instructions since either.
@@ -184,8 +205,10 @@ impl<'v, T: Tests> Visit<'v, T> {
             functions,
             function,
             tests,
-            is_dispatcher: false,
+            flow: None,
+            guards: None,
             summary: Summary::default(),
+            is_last_guarded: false,
             recent_call: None,
             recent_read: None,
             age: 0,
@@ -251,28 +274,28 @@ impl<'v, T: Tests> Visit<'v, T> {
         Some((way, target))
     }
 
-    /// Notes the edge; returns whether its end tells what the processor has.
-    fn follow(&mut self, at: u64, way: Way, target: Target, is_guarded: bool) -> bool {
+    /// Notes the edge; returns how its end tells what the processor has.
+    fn follow(&mut self, at: u64, way: Way, target: Target, is_guarded: bool) -> Source {
         let edge = |to, is_guarded| Edge { to, way, is_guarded, at };
         match target {
             Target::Function(to) => {
                 self.summary.edges.push(edge(to, is_guarded));
-                way == Way::Call && self.tests.is_answered(to, at)
+                if way == Way::Call { self.tests.answer(to, at) } else { Source::Nothing }
             }
             Target::Resolved(to) => {
                 self.summary.edges.push(Edge { way: Way::Pointer, ..edge(to, true) });
-                false
+                Source::Nothing
             }
             Target::Import(index) => {
                 let asks = self.scanner.asking_imports.get(index).copied().unwrap_or(false);
                 self.summary.asks_others |= asks;
-                asks
+                if asks { Source::ResultOrArgument } else { Source::Nothing }
             }
             Target::Unknown(address) => {
                 self.summary.unknown.push((address, edge(0, is_guarded)));
-                false
+                Source::Nothing
             }
-            Target::Nowhere => false,
+            Target::Nowhere => Source::Nothing,
         }
     }
 
@@ -289,17 +312,17 @@ impl<'v, T: Tests> Visit<'v, T> {
                     is_given_away: true,
                 });
             } else {
-                self.note_pointer(at, address, is_guarded);
+                let given = self.pointer(at, address, is_guarded);
+                self.summary.edges.extend(given);
             }
         }
     }
 
-    fn note_pointer(&mut self, at: u64, address: u64, is_guarded: bool) {
-        let Some(to) = self.functions.at(address) else { return };
-        if self.functions.get(to as usize).start == address {
-            let is_guarded = is_guarded || self.is_dispatcher;
-            self.summary.edges.push(Edge { to, way: Way::Pointer, is_guarded, at });
-        }
+    /// The function that starts at `address`, as one whose address is taken.
+    fn pointer(&self, at: u64, address: u64, is_guarded: bool) -> Option<Edge> {
+        let to = self.functions.at(address)?;
+        let is_start = self.functions.get(to as usize).start == address;
+        is_start.then_some(Edge { to, way: Way::Pointer, is_guarded, at })
     }
 
     /// Notes what the instruction reads or writes; returns whether it reads what the processor has.
@@ -345,13 +368,14 @@ impl<'v, T: Tests> Visit<'v, T> {
     }
 }
 
-impl<T: Tests> Visitor for Visit<'_, T> {
-    fn visit(
+impl<T: Tests> Visit<'_, T> {
+    /// Notes all that matters of one instruction; returns where it gets an answer from.
+    fn look(
         &mut self,
         instruction: &Instruction,
         registers: &Registers,
         is_guarded: bool,
-    ) -> bool {
+    ) -> Source {
         let need = need(instruction);
         if need > self.scanner.baseline {
             let above =
@@ -363,32 +387,55 @@ impl<T: Tests> Visitor for Visit<'_, T> {
         self.age = self.age.saturating_add(1);
         if let Some((way, target)) = self.leads_to(instruction, registers) {
             let edges = self.summary.edges.len();
-            let is_test = self.follow(instruction.ip(), way, target, is_guarded);
+            let at = instruction.ip();
+            let is_guarded =
+                is_guarded || self.guards.as_ref().is_some_and(|guards| guards.decide(at));
+            let source = self.follow(at, way, target, is_guarded);
             let edge = (self.summary.edges.len() > edges).then(|| u32::try_from(edges).ok());
             (self.recent_call, self.age) = (edge.flatten(), 0);
             if instruction.flow_control() != FlowControl::ConditionalBranch {
-                self.note_arguments(instruction.ip(), registers, is_guarded);
+                self.note_arguments(at, registers, is_guarded);
             }
-            return is_test;
+            return source;
         }
         match instruction.mnemonic() {
             Mnemonic::Cpuid | Mnemonic::Xgetbv => {
                 self.summary.asks_processor = true;
-                true
+                Source::Processor
             }
             Mnemonic::Lea => {
-                if self.is_dispatcher && instruction.is_ip_rel_memory_operand() {
+                if instruction.is_ip_rel_memory_operand() {
                     let address = instruction.ip_rel_memory_address();
-                    self.note_pointer(instruction.ip(), address, is_guarded);
+                    let taken = self.pointer(instruction.ip(), address, true);
+                    self.summary.taken.extend(taken);
                 }
-                false
+                Source::Nothing
             }
-            Mnemonic::Nop => false,
-            _ => self.note_memory(instruction, registers),
+            Mnemonic::Nop => Source::Nothing,
+            _ if self.note_memory(instruction, registers) => Source::Variable,
+            _ => Source::Nothing,
         }
     }
+}
 
-    fn falls_out(&mut self, is_guarded: bool) {
+impl<T: Tests> Visitor for Visit<'_, T> {
+    fn visit(
+        &mut self,
+        instruction: &Instruction,
+        registers: &Registers,
+        is_guarded: bool,
+    ) -> bool {
+        let is_decided = self.guards.as_ref().map(|guards| guards.hold(instruction.ip()));
+        let source = self.look(instruction, registers, is_decided.unwrap_or(is_guarded));
+        if let Some(flow) = &mut self.flow {
+            flow.add(instruction, source);
+        }
+        self.is_last_guarded = is_decided.unwrap_or(is_guarded);
+        is_decided.is_none() && source != Source::Nothing
+    }
+
+    fn falls_out(&mut self) {
+        let is_guarded = self.is_last_guarded;
         if let Target::Function(to) = self.plain_target(self.function.end) {
             let at = self.function.end;
             self.summary.edges.push(Edge { to, way: Way::Jump, is_guarded, at });
@@ -402,9 +449,22 @@ fn memory_operand(instruction: &Instruction) -> Option<u32> {
 }
 
 /// Whether an instruction whose first operand is in memory only reads it.
-fn only_reads(mnemonic: Mnemonic) -> bool {
+pub(super) fn only_reads(mnemonic: Mnemonic) -> bool {
     matches!(
         mnemonic,
         Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Bt | Mnemonic::Push | Mnemonic::Fld
+    )
+}
+
+/// Whether an instruction writes its first operand without reading it.
+pub(super) fn only_writes(mnemonic: Mnemonic) -> bool {
+    matches!(
+        mnemonic,
+        Mnemonic::Mov
+            | Mnemonic::Movzx
+            | Mnemonic::Movsx
+            | Mnemonic::Movsxd
+            | Mnemonic::Lea
+            | Mnemonic::Pop
     )
 }

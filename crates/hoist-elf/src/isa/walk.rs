@@ -18,7 +18,7 @@ pub(super) trait Visitor {
     -> bool;
 
     /// The flow runs out of the function, into what lies behind it.
-    fn falls_out(&mut self, is_guarded: bool);
+    fn falls_out(&mut self);
 }
 
 /// Where a block starts, and what is known there by the path that was walked.
@@ -81,20 +81,22 @@ impl<'a> Walker<'a> {
         self.seen.resize(length.div_ceil(64), 0);
         self.full_words = 0;
         self.open[0].push(Block::at(function.start));
-        // A jump through a table, and an exception, lead to blocks that no path shows.
-        let mut has_hidden_blocks = function.has_landing_pads;
+        // A jump through a table, and an exception, lead to blocks that no path shows: without a
+        // test if any of them does.
+        let mut is_entered = [function.has_landing_pads, false];
         loop {
             let (block, is_guarded) = if let Some(block) = self.open[0].pop() {
                 (block, false)
             } else if let Some(block) = self.open[1].pop() {
                 (block, true)
-            } else if has_hidden_blocks && function.is_bounded {
+            } else if is_entered.contains(&true) && function.is_bounded {
                 let Some(at) = self.first_unseen(length) else { return };
-                (Block::at(function.start + at as u64), false)
+                (Block::at(function.start + at as u64), !is_entered[0])
             } else {
                 return;
             };
-            has_hidden_blocks |= self.walk_block(part, function, block, is_guarded, visitor);
+            is_entered[usize::from(is_guarded)] |=
+                self.walk_block(part, function, block, is_guarded, visitor);
         }
     }
 
@@ -121,7 +123,7 @@ impl<'a> Walker<'a> {
             if address >= function.end {
                 // What follows a call at the very end is not run: the callee never returns.
                 if !is_call {
-                    visitor.falls_out(is_guarded);
+                    visitor.falls_out();
                 }
                 return false;
             }
