@@ -226,7 +226,8 @@ fn entries_that_lead_from_the_library_are_kept() {
 fn a_soname_is_given_where_it_is_asked_and_debug_information_moves() {
     let Some(bench) = Bench::new() else { return };
     let source = "int answer(void) { return 42; }";
-    let library = bench.link("liba.so", source, &["-g", "-Wl,-z,execstack"]);
+    let library =
+        bench.link("liba.so", source, &["-g", "-fdebug-prefix-map=/=./", "-Wl,-z,execstack"]);
     let asked = Contract { soname: Some("liba.so.3".to_owned()), ..contract() };
     let output = bench.path("out/liba.so");
     let fix = |options: &FixOptions| fix_file(&library, &output, &asked, options).unwrap();

@@ -132,14 +132,15 @@ fn a_store_path_is_searched_and_must_be_there() {
     const HELPER: &str = "/nix/store/h5iv7sg0y2drphrvwrqw50i4xgm2kdhg-help/lib/libhelp.so.1";
     let runpath = Some("/nix/store/h5iv7sg0y2drphrvwrqw50i4xgm2kdhg-help/lib");
     let library = Library { runpath, ..needing(vec!["libhelp.so.1"]) };
+    let contract = Contract { references: None, ..contract() };
     let helper = Library { soname: Some("libhelp.so.1"), ..Library::new() };
-    let report = check_among(&library, &contract(), &[(HELPER, &helper)]);
+    let report = check_among(&library, &contract, &[(HELPER, &helper)]);
     assert_eq!(text(&report), "");
-    assert_snapshot!(text(&check(&library, &contract())));
+    assert_snapshot!(text(&check(&library, &contract)));
     let by_path = needing(vec![HELPER]);
     assert_snapshot!(
         "a_path_in_the_store",
-        text(&check_among(&by_path, &contract(), &[(HELPER, &helper)]))
+        text(&check_among(&by_path, &contract, &[(HELPER, &helper)]))
     );
 }
 

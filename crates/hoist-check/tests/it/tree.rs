@@ -214,7 +214,7 @@ fn a_path_of_the_store_lies_below_any_of_its_roots() {
     let store = tempfile::tempdir().unwrap();
     write(store.path(), &format!("{HELPER}/lib/libhelp-0a1b2c3d.so"), &Library::new().build());
     let rules = |store_roots| {
-        let others = Contract { store_roots, ..contract() };
+        let others = Contract { store_roots, references: None, ..contract() };
         let checked = check_tree(artifact.path(), &BTreeMap::new(), &others).unwrap();
         let found = checked[0].report.findings.iter().map(|found| found.rule.clone());
         found.filter(|rule| !USUAL.contains(&&**rule)).collect::<Vec<_>>()
