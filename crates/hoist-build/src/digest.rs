@@ -94,9 +94,19 @@ impl DigestBook {
     /// The SHA-256 over the names, kinds and contents of all that lies below `folders`, in base16.
     /// The same tree at another place has the same digest.
     pub(crate) fn trees(&mut self, folders: &[PathBuf]) -> Result<String, BuildError> {
+        self.trees_without(folders, "")
+    }
+
+    /// The same, passing over all that has the name `left_out`.
+    pub(crate) fn trees_without(
+        &mut self,
+        folders: &[PathBuf],
+        left_out: &str,
+    ) -> Result<String, BuildError> {
         let mut digest = Sha256::new();
         for folder in folders {
-            for entry in WalkDir::new(folder).sort_by_file_name() {
+            let walk = WalkDir::new(folder).sort_by_file_name().into_iter();
+            for entry in walk.filter_entry(|entry| entry.file_name() != left_out) {
                 let entry = entry.map_err(|error| walk_error(folder, error))?;
                 let path = entry.path();
                 let inside = path.strip_prefix(folder).expect("a walk stays below its start");
@@ -185,6 +195,22 @@ mod tests {
             })
             .into();
         assert_eq!(digests[0], digests[1]);
+    }
+
+    #[test]
+    fn what_is_left_out_does_not_count() {
+        let home = tempfile::tempdir().unwrap();
+        let tree = home.path().join("lib");
+        fs::create_dir_all(tree.join("sub")).unwrap();
+        fs::write(tree.join("sub/a.py"), "a").unwrap();
+        let mut book = DigestBook::open(home.path().join("book.json"));
+        let mut digest =
+            |left_out| book.trees_without(std::slice::from_ref(&tree), left_out).unwrap();
+        let before = digest("__pycache__");
+        fs::create_dir(tree.join("sub/__pycache__")).unwrap();
+        fs::write(tree.join("sub/__pycache__/a.pyc"), "made at some time").unwrap();
+        assert_eq!(digest("__pycache__"), before);
+        assert_ne!(digest(""), before);
     }
 
     #[test]
