@@ -45,6 +45,9 @@ const MOJO: [&str; 1] = ["mojo==1.2.0"];
 /// An older one, which is not on `PATH`: `HOIST_MOJO_025` names its environment.
 const MOJO_025: [&str; 1] = ["mojo==0.25.6.1"];
 
+/// The Zig compiler, which unpacks to 400 MB.
+const ZIG: [&str; 1] = ["ziglang==0.17.1"];
+
 /// Wheels whose libraries are held against `auditwheel` and `readelf`, as files.
 const WHEEL_FILES: [&str; 5] =
     ["faiss-cpu==1.15.1", "numpy==2.4.6", "pyarrow==26.0.1", "scipy==1.17.1", "simsimd==6.5.16"];
@@ -69,9 +72,9 @@ impl Tools {
     /// Finds what is there, in `own` (the folder of this program's installations) before `PATH`,
     /// and with `may_install` gets what is missing.
     pub(crate) fn prepare(own: &Path, may_install: bool) -> Result<Self> {
-        let (venv, mojo) = (own.join("venv"), own.join("mojo"));
+        let (venv, mojo, zig) = (own.join("venv"), own.join("mojo"), own.join("zig"));
         let inherited = env::var_os("PATH").unwrap_or_default();
-        let folders = [venv.join("bin"), own.join("bin"), mojo.join("bin")];
+        let folders = [venv.join("bin"), own.join("bin"), mojo.join("bin"), zig.join("bin")];
         let path = env::join_paths(folders.into_iter().chain(env::split_paths(&inherited)))?;
         let (wheels, mojo_025) = (own.join("wheels"), own.join("mojo-0.25"));
         if !may_install {
@@ -84,6 +87,7 @@ impl Tools {
         installer.wheels(&venv, &WHEELS, "numpy");
         installer.wheels(&mojo, &MOJO, "mojo");
         installer.wheels(&mojo_025, &MOJO_025, "mojo");
+        installer.wheels(&zig, &ZIG, "ziglang");
         installer.wheel_files(&wheels, &venv.join("bin/python3"));
         installer.nextest();
         installer.trixie();

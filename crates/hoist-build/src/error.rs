@@ -188,6 +188,11 @@ fn install_hint(program: &str) -> String {
              mojo`"
                 .to_owned()
         }
+        "zig" => {
+            "install Zig into the project, as with `python3 -m venv .venv && .venv/bin/pip install \
+             ziglang`"
+                .to_owned()
+        }
         _ => format!("install `{program}`, or correct [build] command in hoist.toml"),
     }
 }

@@ -61,6 +61,16 @@ fn compare(language: &str, program: &str, package: &str) {
 }
 
 #[test]
+fn cpp_answers_as_rust_does() {
+    compare("cpp", "c++", "g++");
+}
+
+#[test]
+fn zig_answers_as_rust_does() {
+    compare("zig", "python-zig", "none: `pip install ziglang`");
+}
+
+#[test]
 fn mojo_answers_as_rust_does() {
     compare("mojo", "mojo", "none: `pip install mojo`");
 }
@@ -79,5 +89,5 @@ fn every_example_has_the_kernels_declarations() {
             count += 1;
         }
     }
-    assert_eq!(count, 1);
+    assert_eq!(count, 3);
 }

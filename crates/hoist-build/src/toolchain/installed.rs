@@ -18,30 +18,32 @@ const VENV_BIN: &str = ".venv/bin";
 const MAX_SHEBANG: u64 = 256;
 
 impl Finder<'_> {
-    /// Where `program` is, or what `[build] compiler` names in its place: in `bin` of the folders
-    /// of `[build] system`, then in the project's `.venv`, then on the user's `PATH`.
+    /// Where one of `programs` is, or what `[build] compiler` names in their place: in `bin` of the
+    /// folders of `[build] system`, then in the project's `.venv`, then on the user's `PATH`.
     ///
     /// # Errors
     ///
     /// [`BuildError::NoCompiler`] when it is nowhere.
-    pub(super) fn installed(&self, program: &str) -> Result<PathBuf, BuildError> {
+    pub(super) fn installed(&self, programs: &[&str]) -> Result<PathBuf, BuildError> {
         let build = &self.manifest.build;
-        let program = build.compiler.as_deref().unwrap_or(program);
+        let named = build.compiler.as_deref();
         let missing = |searched: &str| BuildError::NoCompiler {
-            program: program.to_owned(),
+            program: named.or(programs.first().copied()).unwrap_or_default().to_owned(),
             toolchain: build.toolchain.as_str(),
             searched: searched.to_owned(),
             unseen: None,
         };
-        if program.contains('/') {
-            let file = self.project.join(program);
+        if let Some(path) = named.filter(|named| named.contains('/')) {
+            let file = self.project.join(path);
             return if file.is_file() { Ok(file) } else { Err(missing("disk")) };
         }
         let mut folders: Vec<PathBuf> =
             build.system.iter().map(|folder| Path::new(folder).join("bin")).collect();
         folders.push(self.project.join(VENV_BIN));
-        locate(program, &folders)
-            .or_else(|| on_user_path(program))
+        let programs = named.as_ref().map_or(programs, std::slice::from_ref);
+        let in_folders = programs.iter().find_map(|program| locate(program, &folders));
+        in_folders
+            .or_else(|| programs.iter().find_map(|program| on_user_path(program)))
             .ok_or_else(|| missing("PATH or in the project's .venv"))
     }
 }

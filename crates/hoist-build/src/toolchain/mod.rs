@@ -9,6 +9,7 @@ mod defaults;
 mod installed;
 mod mojo;
 mod programs;
+mod zig;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -111,6 +112,7 @@ pub fn find(
         ToolchainKind::Cc | ToolchainKind::Cxx => cc::find(&mut finder, kind),
         ToolchainKind::Custom => custom::find(&mut finder),
         ToolchainKind::Mojo => mojo::find(&mut finder),
+        ToolchainKind::Zig => zig::find(&mut finder),
         other => Err(BuildError::NoPreset { toolchain: other.as_str() }),
     };
     let toolchain = toolchain
@@ -163,6 +165,7 @@ pub(crate) fn command(manifest: &Manifest, sources: &Sources) -> Result<Vec<Stri
         ToolchainKind::Cargo => Ok(cargo::command()),
         kind @ (ToolchainKind::Cc | ToolchainKind::Cxx) => cc::command(kind, manifest, sources),
         ToolchainKind::Mojo => mojo::command(manifest, sources),
+        ToolchainKind::Zig => zig::command(manifest, sources),
         kind => Err(BuildError::Unsaid {
             toolchain: kind.as_str(),
             key: "command",
@@ -180,6 +183,7 @@ pub(crate) fn env(
     match toolchain.kind {
         ToolchainKind::Cargo => cargo::env(places),
         ToolchainKind::Mojo => mojo::env(manifest, toolchain, places),
+        ToolchainKind::Zig => zig::env(places),
         _ => BTreeMap::new(),
     }
 }

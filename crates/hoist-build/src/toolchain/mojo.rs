@@ -46,7 +46,7 @@ const LINK_WORDS: [&str; 7] = ["-rpath", "$ORIGIN", "-z", "relro", "-z", "now", 
 
 pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
     let kind = ToolchainKind::Mojo;
-    let found = finder.installed("mojo")?;
+    let found = finder.installed(&["mojo"])?;
     let is_whole = |tree: &Path| tree.join("lib/mojo").is_dir();
     let tree = tree_of(&found, kind, "modular", "bin/mojo", is_whole)?;
     let version = version(finder, &tree)?;

@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clang;
 mod mojo;
+mod zig;
 
 use std::fs;
 

@@ -85,8 +85,9 @@ const fn nested(toolchain: &'static str, ending: &'static str) -> Language {
 }
 
 /// In the order in which they are looked for: C among others is what they are bound to.
-const LANGUAGES: [Language; 5] = [
+const LANGUAGES: [Language; 6] = [
     nested("mojo", "mojo"),
+    nested("zig", "zig"),
     flat("cc", "c"),
     flat("c++", "cpp"),
     flat("c++", "cc"),
