@@ -11,7 +11,7 @@ use crate::run::{cargo, command, find, quiet};
 use crate::{Result, trixie};
 
 /// Programs that tests run, and the Debian package of each.
-const PROGRAMS: [(&str, &str); 19] = [
+const PROGRAMS: [(&str, &str); 20] = [
     ("abidiff", "abigail-tools"),
     ("bash", "bash"),
     ("c++", "g++"),
@@ -23,6 +23,7 @@ const PROGRAMS: [(&str, &str); 19] = [
     ("g++", "g++"),
     ("gcc", "gcc"),
     ("gdb", "gdb"),
+    ("go", "golang-go"),
     ("ld.lld", "lld"),
     ("nix-env", "nix-bin"),
     ("nix-store", "nix-bin"),

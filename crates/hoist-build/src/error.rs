@@ -188,6 +188,7 @@ fn install_hint(program: &str) -> String {
              mojo`"
                 .to_owned()
         }
+        "go" => "install Go, as with `apt-get install golang-go`".to_owned(),
         "zig" => {
             "install Zig into the project, as with `python3 -m venv .venv && .venv/bin/pip install \
              ziglang`"

@@ -37,8 +37,12 @@ fn ship(hoist: &Hoist, project: &str) -> PathBuf {
     let run = Run::of(&mut hoist.command(args)).ended(0);
     let records = run.records();
     let check = records.iter().find(|record| record["stage"] == "check").unwrap();
-    let mut findings = check["findings"].as_array().unwrap().iter();
-    assert!(findings.all(|finding| finding["severity"] == "info"), "{check}");
+    let findings = check["findings"].as_array().unwrap().iter();
+    let wrong = findings.filter(|finding| finding["severity"] != "info");
+    let wrong: Vec<_> = wrong.map(|finding| finding["rule"].as_str().unwrap()).collect();
+    // Go makes every thread-local variable one of the static block.
+    let excused: &[&str] = if project.contains("/go-") { &["dyn.tls_static"] } else { &[] };
+    assert_eq!(wrong, excused, "{check}");
     let stored = records.iter().find(|record| record["stage"] == "store").unwrap();
     PathBuf::from(stored["path"].as_str().unwrap()).join("lib/libpattern_search.so")
 }
@@ -71,6 +75,11 @@ fn zig_answers_as_rust_does() {
 }
 
 #[test]
+fn go_answers_as_rust_does() {
+    compare("go", "go", "golang-go");
+}
+
+#[test]
 fn mojo_answers_as_rust_does() {
     compare("mojo", "mojo", "none: `pip install mojo`");
 }
@@ -89,5 +98,5 @@ fn every_example_has_the_kernels_declarations() {
             count += 1;
         }
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
 }

@@ -4,7 +4,8 @@ use hoist_schema::manifest::{IsaLevel, Manifest, ToolchainKind};
 
 use crate::{BuildError, Sources};
 
-fn unsaid(kind: ToolchainKind, reason: impl Into<String>) -> BuildError {
+/// The refusal of a preset that cannot make a command out of what it sees.
+pub(super) fn unsaid(kind: ToolchainKind, reason: impl Into<String>) -> BuildError {
     BuildError::Unsaid { toolchain: kind.as_str(), key: "command", reason: reason.into() }
 }
 

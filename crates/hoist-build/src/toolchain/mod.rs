@@ -6,6 +6,7 @@ mod cargo;
 mod cc;
 mod custom;
 mod defaults;
+mod go;
 mod installed;
 mod mojo;
 mod programs;
@@ -111,6 +112,7 @@ pub fn find(
         ToolchainKind::Cargo => cargo::find(&mut finder),
         ToolchainKind::Cc | ToolchainKind::Cxx => cc::find(&mut finder, kind),
         ToolchainKind::Custom => custom::find(&mut finder),
+        ToolchainKind::Go => go::find(&mut finder),
         ToolchainKind::Mojo => mojo::find(&mut finder),
         ToolchainKind::Zig => zig::find(&mut finder),
         other => Err(BuildError::NoPreset { toolchain: other.as_str() }),
@@ -164,6 +166,7 @@ pub(crate) fn command(manifest: &Manifest, sources: &Sources) -> Result<Vec<Stri
     match manifest.build.toolchain {
         ToolchainKind::Cargo => Ok(cargo::command()),
         kind @ (ToolchainKind::Cc | ToolchainKind::Cxx) => cc::command(kind, manifest, sources),
+        ToolchainKind::Go => go::command(manifest, sources),
         ToolchainKind::Mojo => mojo::command(manifest, sources),
         ToolchainKind::Zig => zig::command(manifest, sources),
         kind => Err(BuildError::Unsaid {
@@ -182,6 +185,7 @@ pub(crate) fn env(
 ) -> BTreeMap<String, String> {
     match toolchain.kind {
         ToolchainKind::Cargo => cargo::env(places),
+        ToolchainKind::Go => go::env(places),
         ToolchainKind::Mojo => mojo::env(manifest, toolchain, places),
         ToolchainKind::Zig => zig::env(places),
         _ => BTreeMap::new(),
@@ -192,6 +196,7 @@ pub(crate) fn env(
 pub(crate) fn built(kind: ToolchainKind, library: &Library) -> Option<String> {
     library.built.clone().or_else(|| match kind {
         ToolchainKind::Cargo => Some(cargo::built(library)),
+        ToolchainKind::Go => Some(go::built(library)),
         _ => None,
     })
 }

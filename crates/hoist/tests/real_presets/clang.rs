@@ -30,7 +30,7 @@ int64_t sums_below(int32_t end) {{
 #[test]
 fn c_ships_by_clang() {
     if let Some(hoist) = clang_project("cc", "clang") {
-        round(&hoist, "clang version", "src/sums.c", source);
+        round(&hoist, "clang version", &[], "src/sums.c", source);
     }
 }
 
@@ -38,7 +38,7 @@ fn c_ships_by_clang() {
 fn cxx_ships_by_clang() {
     if let Some(hoist) = clang_project("c++", "clang++") {
         let source = |step| format!("extern \"C\" {{\n{}}}\n", source(step));
-        round(&hoist, "clang version", "src/sums.cpp", source);
+        round(&hoist, "clang version", &[], "src/sums.cpp", source);
     }
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod clang;
+mod go;
 mod mojo;
 mod zig;
 
@@ -72,14 +73,21 @@ fn call(hoist: &Hoist, end: u32) -> String {
     hoist.stdout(["run", "--", "python3", "-c", &script])
 }
 
-/// A preset's whole round, with the library's source as a function of the step.
+/// A preset's whole round, with the library's source as a function of the step, and the findings
+/// that its compiler gives no way around.
 #[track_caller]
-fn round(hoist: &Hoist, version: &str, file: &str, source: impl Fn(u32) -> String) {
+fn round(
+    hoist: &Hoist,
+    version: &str,
+    findings: &[&str],
+    file: &str,
+    source: impl Fn(u32) -> String,
+) {
     hoist.write(file, source(1));
     let first = ship(hoist, &[]);
     assert!(first.toolchain.contains(version), "{first:?}");
     assert_eq!((first.cached, first.level.as_str()), (false, "hermetic"));
-    assert_eq!(first.findings, [""; 0]);
+    assert_eq!(first.findings, findings);
     assert_eq!(call(hoist, 10), "45");
 
     let again = ship(hoist, &[]);

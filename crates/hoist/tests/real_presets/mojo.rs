@@ -59,7 +59,7 @@ fn ship_without_path(hoist: &Hoist) -> Run {
 #[test]
 fn a_library_ships_and_is_built_again_only_when_it_changed() {
     if venv().is_some() {
-        round(&mojo_project(), "Mojo 1.2.0", SOURCE, source);
+        round(&mojo_project(), "Mojo 1.2.0", &[], SOURCE, source);
     }
 }
 
@@ -217,7 +217,7 @@ fn the_compiler_of_the_year_before_builds_as_well() {
     let source = |step: u32| {
         source(step).replace("(\"sums_below\")\ndef", "\nfn").replace(" abi(\"C\")", "")
     };
-    round(&hoist, "Mojo 0.25.6.1", SOURCE, source);
+    round(&hoist, "Mojo 0.25.6.1", &[], SOURCE, source);
     // Its runtime names its folders by DT_RPATH, which is worth a warning each.
     let declaration = "@export\nfn sums_below(end: Int32) -> Int64:";
     hoist.write(SOURCE, source_with_list(declaration));

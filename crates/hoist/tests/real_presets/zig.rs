@@ -30,7 +30,7 @@ fn source(step: u32) -> String {
 #[test]
 fn a_library_ships_and_is_built_again_only_when_it_changed() {
     if let Some(hoist) = zig_project() {
-        round(&hoist, "zig 0.", SOURCE, source);
+        round(&hoist, "zig 0.", &[], SOURCE, source);
     }
 }
 

@@ -85,9 +85,10 @@ const fn nested(toolchain: &'static str, ending: &'static str) -> Language {
 }
 
 /// In the order in which they are looked for: C among others is what they are bound to.
-const LANGUAGES: [Language; 6] = [
+const LANGUAGES: [Language; 7] = [
     nested("mojo", "mojo"),
     nested("zig", "zig"),
+    nested("go", "go"),
     flat("cc", "c"),
     flat("c++", "cpp"),
     flat("c++", "cc"),
@@ -111,16 +112,44 @@ fn at_sources(folder: &Path) -> Result<Found, CliError> {
         return Err(CliError::new(Exit::No, message)
             .hint("write hoist.toml by hand; `hoist schema` tells what it takes"));
     };
-    let name = package_name(folder);
+    let toolchain = language.toolchain;
+    let own_name = if toolchain == "go" { go_module(folder) } else { None };
+    let name = own_name.unwrap_or_else(|| package_name(folder));
     let library = name.replace('-', "_");
     let header = find_header(folder, &library);
     let prefix = if sub == "." { String::new() } else { format!("{sub}/") };
-    let below = if language.is_nested && sub != "." { "**/" } else { "" };
-    let mut sources = vec![format!("{prefix}{below}*.{}", language.ending)];
+    // In the project's folder itself, folders below hold modules in Go only.
+    let is_nested = language.is_nested && (sub != "." || toolchain == "go");
+    let below = if is_nested { "**/" } else { "" };
+    let is_there = |name: &&str| folder.join(name).exists();
+    let mut sources: Vec<String> =
+        lists_of(toolchain).iter().copied().filter(is_there).map(str::to_owned).collect();
+    sources.push(format!("{prefix}{below}*.{}", language.ending));
+    if toolchain == "go" && is_there(&"vendor/modules.txt") {
+        sources.push("vendor/**".to_owned());
+    }
     sources.extend(has(sub, "h").then(|| format!("{prefix}*.h")));
     sources.extend(has("include", "h").then(|| "include/*.h".to_owned()));
-    let toolchain = language.toolchain;
     Ok(Found { toolchain, version: "0.1.0".to_owned(), name, sources, library, header })
+}
+
+/// The files in which a language's projects say what they are and use.
+fn lists_of(toolchain: &str) -> &'static [&'static str] {
+    match toolchain {
+        "go" => &["go.mod", "go.sum"],
+        _ => &[],
+    }
+}
+
+/// The last part of the module's path in `go.mod`, as far as it can name a store path.
+fn go_module(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join("go.mod")).ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("module "))?.trim();
+    // From its second edition on, a module's path ends in `/v2` or the like.
+    let edition =
+        |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.parse::<u32>().is_ok());
+    let path = path.rsplit_once('/').filter(|it| edition(it.1)).map_or(path, |it| it.0);
+    Some(package_name(Path::new(path)))
 }
 
 /// The version that a package takes from the workspace around it.
@@ -165,6 +194,18 @@ fn find_header(folder: &Path, library: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_names_a_package_without_its_edition() {
+        let folder = tempfile::tempdir().unwrap();
+        for (module, name) in
+            [("sums", "sums"), ("a.org/x/sums", "sums"), ("a.org/sums/v2", "sums")]
+        {
+            let text = format!("// a comment\nmodule {module}\n\ngo 1.19\n");
+            fs::write(folder.path().join("go.mod"), text).unwrap();
+            assert_eq!(go_module(folder.path()).as_deref(), Some(name));
+        }
+    }
 
     #[test]
     fn a_folder_names_a_package_as_far_as_it_can() {

@@ -18,7 +18,7 @@ use crate::output::Output;
 
 /// Look at a project and write a commented hoist.toml
 ///
-/// Knows cargo projects with a `cdylib`, and Mojo, Zig, C and C++ sources. Never overwrites a hoist.toml.
+/// Knows cargo projects with a `cdylib`, and Mojo, Zig, Go, C and C++ sources. Never overwrites a hoist.toml.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
