@@ -118,6 +118,9 @@ impl BuildError {
                     unseen.display()
                 ));
             }
+            Self::NoCompiler { program, .. } if program.contains('/') => {
+                "correct `compiler` or `command` in [build]"
+            }
             Self::NoCompiler { program, .. } => return Some(install_hint(program)),
             Self::NoTree { toolchain, .. } => {
                 return Some(format!(

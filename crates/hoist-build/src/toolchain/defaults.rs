@@ -68,7 +68,9 @@ pub(super) fn root<'s>(
     if let [only] = code.as_slice() {
         return Ok(only);
     }
-    let name = soname(library).trim_end_matches(".so").trim_start_matches("lib");
+    let name = soname(library);
+    let name = name.strip_suffix(".so").unwrap_or(name);
+    let name = name.strip_prefix("lib").unwrap_or(name);
     let is_named = |path: &&&str| {
         let file = soname(path);
         endings.iter().any(|ending| file.strip_suffix(ending) == Some(name))

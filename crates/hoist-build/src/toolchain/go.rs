@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env::consts::ARCH;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs;
+use std::path::Path;
 
 use hoist_schema::manifest::{IsaLevel, Library, Manifest, ToolchainKind};
-use serde::{Deserialize, Serialize};
 
-use super::ask::{Grounds, output, remembered};
 use super::defaults::{code, soname, the_library, unsaid};
+use super::installed::tree_of;
 use super::{Finder, Places, Toolchain, cc};
 use crate::digest::sha256_of;
 use crate::{BuildError, Sources};
@@ -21,15 +20,12 @@ const INSIDE: &str = "/toolchain";
 /// because a distribution has a link there, which leads out of the tree.
 const PARTS: [&str; 7] = ["VERSION", "go.env", "bin", "lib", "pkg", "pkg/include", "src"];
 
-#[derive(Serialize, Deserialize)]
-struct Answer {
-    root: PathBuf,
-    version: String,
-}
-
 pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
     let kind = ToolchainKind::Go;
-    let Answer { root, version } = ask(finder)?;
+    let found = finder.installed(&["go"])?;
+    let is_whole = |root: &Path| root.join("VERSION").is_file() && root.join("src").is_dir();
+    let root = tree_of(&found, kind, "go", "bin/go", is_whole)?;
+    let version = version(&root)?;
     let parts = PARTS.iter().filter_map(|part| root.join(part).canonicalize().ok());
     let own = finder.book.trees(&parts.collect::<Vec<_>>())?;
     let linker = cc::find_linker(finder)?;
@@ -47,32 +43,17 @@ pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
     })
 }
 
-fn ask(finder: &Finder<'_>) -> Result<Answer, BuildError> {
-    let found = finder.installed(&["go"])?;
-    let compiler = found.canonicalize().map_err(BuildError::io("find", &found))?;
-    let place = compiler.as_os_str().as_encoded_bytes();
-    let memory = format!("go-{}.json", &sha256_of(place)[..16]);
-    let memory = finder.dirs.root().join("toolchains").join(memory);
-    let mut question = Grounds::default();
-    question.file(&compiler);
-    remembered(&memory, question, || {
-        let say = |args: &[&str]| {
-            let mut command = Command::new(&compiler);
-            command.args(args).current_dir("/").env_clear().envs(fixed());
-            output(command)
-        };
-        let root = PathBuf::from(say(&["env", "GOROOT"])?);
-        let version = say(&["version"])?.trim_start_matches("go version ").to_owned();
-        let mut grounds = Grounds::default();
-        grounds.file(root.join("VERSION"));
-        Ok((Answer { root, version }, grounds))
-    })
+/// The first line of the file that says it, as `go1.19.8`.
+fn version(root: &Path) -> Result<String, BuildError> {
+    let file = root.join("VERSION");
+    let text = fs::read_to_string(&file).map_err(BuildError::io("read", &file))?;
+    Ok(text.lines().next().unwrap_or("go").to_owned())
 }
 
-/// What holds for every question and build: no settings of the user's, nothing from the network, no
+/// What holds for every build: no settings of the user's, nothing from the network, no
 /// other version than the one that was found.
-fn fixed() -> BTreeMap<String, String> {
-    BTreeMap::from(
+pub(super) fn env(places: &Places) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from(
         [
             ("CC", "cc"), // the driver that is identified; Go's own choice is `gcc`
             ("CXX", "c++"),
@@ -83,11 +64,7 @@ fn fixed() -> BTreeMap<String, String> {
             ("GOTOOLCHAIN", "local"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    )
-}
-
-pub(super) fn env(places: &Places) -> BTreeMap<String, String> {
-    let mut env = fixed();
+    );
     for (name, folder) in [("GOCACHE", "go-build"), ("GOMODCACHE", "go-mod"), ("GOPATH", "go")] {
         env.insert(name.to_owned(), places.cache.join(folder).display().to_string());
     }
@@ -150,6 +127,7 @@ fn package(sources: &Sources) -> Result<String, BuildError> {
 mod tests {
     use super::*;
     use crate::SourceFile;
+    use std::path::PathBuf;
 
     fn package_of(paths: &[&str]) -> Result<String, String> {
         let file = |path: &&str| SourceFile {

@@ -79,6 +79,17 @@ pub(super) fn tree_of(
         })
 }
 
+/// The version of the wheel that brought `tree`, by the name of its `dist-info` beside it. The
+/// compiler is not started to say it: it may have come with somebody's repository.
+pub(super) fn wheel_version(tree: &Path, wheel: &str) -> Option<String> {
+    let entries = fs::read_dir(tree.parent()?).ok()?;
+    let mut names = entries.flatten().map(|entry| entry.file_name());
+    names.find_map(|name| {
+        let rest = name.to_str()?.strip_prefix(wheel)?.strip_prefix('-')?;
+        rest.strip_suffix(".dist-info").map(str::to_owned)
+    })
+}
+
 /// The installations that a script belongs to: the one whose `bin` it lies in, and that of the
 /// Python which runs it.
 fn prefixes(script: &Path) -> Vec<PathBuf> {
@@ -160,6 +171,19 @@ mod tests {
         let script = home.path().join("elsewhere/bin/mojo");
         program(&script, &format!("#!{}/bin/python3\n", home.path().display()));
         assert_eq!(tree(&script).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_wheels_version_is_read_and_not_asked_for() {
+        let home = tempfile::tempdir().unwrap();
+        let tree = install(home.path());
+        assert_eq!(wheel_version(&tree, "mojo_compiler"), None);
+        for name in
+            ["mojo-9.dist-info", "mojo_compiler-1.2.0.dist-info", "mojo_compiler_x-3.dist-info"]
+        {
+            fs::create_dir(tree.with_file_name(name)).unwrap();
+        }
+        assert_eq!(wheel_version(&tree, "mojo_compiler").as_deref(), Some("1.2.0"));
     }
 
     #[test]

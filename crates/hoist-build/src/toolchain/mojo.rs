@@ -8,13 +8,11 @@
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 use std::path::Path;
-use std::process::Command;
 
 use hoist_schema::manifest::{Manifest, ToolchainKind};
 
-use super::ask::{Grounds, output, remembered};
 use super::defaults::{cpu, root, soname, the_library};
-use super::installed::tree_of;
+use super::installed::{tree_of, wheel_version};
 use super::{Finder, Places, Toolchain, cc};
 use crate::digest::sha256_of;
 use crate::{BuildError, Sources};
@@ -49,7 +47,8 @@ pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
     let found = finder.installed(&["mojo"])?;
     let is_whole = |tree: &Path| tree.join("lib/mojo").is_dir();
     let tree = tree_of(&found, kind, "modular", "bin/mojo", is_whole)?;
-    let version = version(finder, &tree)?;
+    let version = wheel_version(&tree, "mojo_compiler");
+    let version = version.map_or("Mojo".to_owned(), |version| format!("Mojo {version}"));
     let folders = ["bin", "lib"].map(|name| tree.join(name));
     let own = finder.book.trees_without(&folders, BYTE_CODE)?;
     let linker = cc::find_linker(finder)?;
@@ -60,25 +59,6 @@ pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
         path: vec![(tree.join("bin"), Path::new(INSIDE).join("bin"))],
         runtime: Some(tree.join("lib")),
         mounts: vec![(tree, INSIDE.into())],
-    })
-}
-
-fn version(finder: &Finder<'_>, tree: &Path) -> Result<String, BuildError> {
-    let compiler = tree.join("bin/mojo");
-    let place = compiler.as_os_str().as_encoded_bytes();
-    let memory = format!("mojo-{}.json", &sha256_of(place)[..16]);
-    let memory = finder.dirs.root().join("toolchains").join(memory);
-    let mut question = Grounds::default();
-    question.file(&compiler);
-    remembered(&memory, question, || {
-        let home = tempfile::tempdir().map_err(BuildError::io("make", Path::new("a folder")))?;
-        let mut command = Command::new(&compiler);
-        command.arg("--version").current_dir("/").env_clear().envs(places_of(tree, tree));
-        command.env("HOME", home.path());
-        let said = output(command)?;
-        let last = said.lines().rev().find(|line| line.starts_with("Mojo "));
-        let version = last.unwrap_or("Mojo of unknown version").to_owned();
-        Ok((version, Grounds::default()))
     })
 }
 
@@ -140,4 +120,59 @@ pub(super) fn command(manifest: &Manifest, sources: &Sources) -> Result<Vec<Stri
     command.push(cpu(manifest, ARCH).unwrap_or("generic").to_owned());
     command.extend([root.to_owned(), "-o".to_owned(), format!("{{out}}/{library}")]);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SourceFile;
+    use std::path::PathBuf;
+
+    fn manifest(more: &str) -> Manifest {
+        Manifest::parse(&format!(
+            "[package]\nname = \"a\"\nversion = \"1\"\n[build]\ntoolchain = \"mojo\"\n\
+             sources = [\"a\"]\n[[library]]\npath = \"lib/liba.so\"\nexports = [\"a\"]\n{more}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_command_names_the_cpu_and_the_root() {
+        let file = SourceFile { path: "a.mojo".into(), executable: false, sha256: String::new() };
+        let sources = Sources { project: PathBuf::new(), files: vec![file] };
+        let command = command(&manifest("[check]\nisa = \"x86-64-v3\""), &sources).unwrap();
+        let cpu = if ARCH == "x86_64" { "x86-64-v3" } else { "generic" };
+        let wanted = format!(
+            "mojo build --emit shared-lib --target-cpu {cpu} a.mojo -o {{out}}/lib/liba.so"
+        );
+        assert_eq!(command.join(" "), wanted);
+    }
+
+    #[test]
+    fn a_build_is_told_the_places_that_it_sees_and_no_other() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tree.path().join("lib")).unwrap();
+        std::fs::write(tree.path().join(SHARED[1]), "").unwrap();
+        let kind = ToolchainKind::Mojo;
+        let system = Toolchain::of_the_system(kind, "Mojo".to_owned(), String::new());
+        let toolchain =
+            Toolchain { mounts: vec![(tree.path().to_owned(), INSIDE.into())], ..system };
+        let place = |name: &str| PathBuf::from(name);
+        let places = Places {
+            source: place("/build/a"),
+            out: place("/out"),
+            cache: place("/cache"),
+            home: place("/home/build"),
+            vendor: place("/vendor"),
+            on_host: false,
+        };
+        let env = env(&manifest(""), &toolchain, &places);
+        let host = tree.path().to_str().unwrap();
+        assert!(env.values().all(|value| !value.contains(host)), "{env:?}");
+        assert_eq!(env["MODULAR_MOJO_MAX_IMPORT_PATH"], "/toolchain/lib/mojo");
+        assert_eq!(env["MODULAR_CACHE_DIR"], "/cache/modular");
+        let linked = "-Xlinker,-soname,-Xlinker,liba.so,/toolchain/lib/libAsyncRTRuntimeGlobals.so";
+        assert!(env[LINKED].starts_with("-Xlinker,-rpath,-Xlinker,$ORIGIN,"), "{}", env[LINKED]);
+        assert!(env[LINKED].ends_with(linked), "{}", env[LINKED]);
+    }
 }

@@ -4,15 +4,12 @@
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 use std::path::Path;
-use std::process::Command;
 
 use hoist_schema::manifest::{Manifest, ToolchainKind};
 
-use super::ask::{Grounds, output, remembered};
 use super::defaults::{cpu, root, soname, the_library};
-use super::installed::tree_of;
+use super::installed::{tree_of, wheel_version};
 use super::{Finder, Places, Toolchain};
-use crate::digest::sha256_of;
 use crate::{BuildError, Sources};
 
 /// Where the toolchain lies in the sandbox.
@@ -26,7 +23,7 @@ pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
     let found = finder.installed(&PROGRAMS)?;
     let is_whole = |tree: &Path| tree.join("lib/std").is_dir();
     let tree = tree_of(&found, kind, "ziglang", "zig", is_whole)?;
-    let version = version(finder, &tree)?;
+    let version = version(&tree);
     let digest = finder.book.trees(&["zig", "lib"].map(|part| tree.join(part)))?;
     Ok(Toolchain {
         kind,
@@ -38,18 +35,10 @@ pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
     })
 }
 
-fn version(finder: &Finder<'_>, tree: &Path) -> Result<String, BuildError> {
-    let compiler = tree.join("zig");
-    let place = compiler.as_os_str().as_encoded_bytes();
-    let memory = format!("zig-{}.json", &sha256_of(place)[..16]);
-    let memory = finder.dirs.root().join("toolchains").join(memory);
-    let mut question = Grounds::default();
-    question.file(&compiler);
-    remembered(&memory, question, || {
-        let mut command = Command::new(&compiler);
-        command.arg("version").current_dir("/").env_clear();
-        Ok((format!("zig {}", output(command)?), Grounds::default()))
-    })
+/// What its wheel says, or the name of the folder that its archive unpacks to.
+fn version(tree: &Path) -> String {
+    let name = || tree.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    wheel_version(tree, "ziglang").map_or_else(name, |version| format!("zig {version}"))
 }
 
 pub(super) fn env(places: &Places) -> BTreeMap<String, String> {
@@ -77,4 +66,31 @@ pub(super) fn command(manifest: &Manifest, sources: &Sources) -> Result<Vec<Stri
     command.extend(["-z", "relro", "-z", "now"].map(str::to_owned));
     command.extend([format!("-femit-bin={{out}}/{library}"), root.to_owned()]);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SourceFile;
+    use std::path::PathBuf;
+
+    #[test]
+    fn the_command_names_the_glibc_and_the_cpu_that_are_asked_for() {
+        let file = SourceFile { path: "a.zig".into(), executable: false, sha256: String::new() };
+        let sources = Sources { project: PathBuf::new(), files: vec![file] };
+        let command = |check: &str| {
+            let manifest = Manifest::parse(&format!(
+                "[package]\nname = \"a\"\nversion = \"1\"\n[build]\ntoolchain = \"zig\"\n\
+                 sources = [\"a\"]\n[[library]]\npath = \"lib/liba.so\"\nexports = [\"a\"]\n\
+                 [check]\n{check}"
+            ));
+            command(&manifest.unwrap(), &sources).unwrap().join(" ")
+        };
+        let plain = command("");
+        assert!(plain.contains(&format!("-target {ARCH}-linux-gnu -mcpu ")), "{plain}");
+        assert!(plain.ends_with("-femit-bin={out}/lib/liba.so a.zig"), "{plain}");
+        let asked = command("glibc = \"2.17\"\nisa = \"x86-64-v2\"");
+        let cpu = if ARCH == "x86_64" { "x86_64_v2" } else { "baseline" };
+        assert!(asked.contains(&format!("-linux-gnu.2.17 -mcpu {cpu} ")), "{asked}");
+    }
 }

@@ -158,7 +158,7 @@ pub struct Library {
     #[serde(default)]
     pub exports: Vec<String>,
     /// Where the build leaves the file when it does not write into `{out}` itself; may hold
-    /// `{cache}`. The cargo preset knows it.
+    /// `{cache}`. The presets of cargo and Go know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built: Option<String>,
 }

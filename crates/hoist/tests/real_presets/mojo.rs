@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use hoist_testkit::{Hoist, Run, not_checked, tool};
@@ -176,6 +176,28 @@ fn a_module_that_is_not_declared_is_not_there() {
     hoist.write("hoist.toml", manifest.replace("src/*.mojo", "src/**/*.mojo"));
     ship(&hoist, &[]);
     assert_eq!(call(&hoist, 10), "45");
+}
+
+#[test]
+fn a_compiler_that_is_named_wrongly_is_refused_with_what_was_wanted() {
+    let hoist = mojo_project();
+    hoist.write(SOURCE, source(1));
+    let manifest = fs::read_to_string(hoist.project().join("hoist.toml")).unwrap();
+    let refusal = |compiler: &str| {
+        let line = format!("toolchain = \"mojo\"\ncompiler = \"{compiler}\"");
+        hoist.write("hoist.toml", manifest.replace("toolchain = \"mojo\"", &line));
+        hoist.run(["ship"]).ended(3).stderr
+    };
+    let said = refusal("tools/mojo");
+    assert!(said.contains("no `tools/mojo` on disk, which toolchain `mojo` needs"), "{said}");
+    assert!(said.contains("hint: correct `compiler`"), "{said}");
+    // A program of the project is not started to find out what it is.
+    let script = hoist.write("tools/mojo", "#!/bin/sh\ntouch started; echo Mojo 9\n");
+    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    let said = refusal("tools/mojo");
+    assert!(said.contains("leads to no `modular/bin/mojo` of a whole installation"), "{said}");
+    assert!(said.contains("pip install mojo"), "{said}");
+    assert!(!hoist.project().join("started").exists());
 }
 
 #[test]
