@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compiler_begins_with_the_only_source_or_the_one_of_the_librarys_name() {
+    fn a_compiler_begins_with_the_only_source_or_the_one_named_after_the_library() {
         assert_eq!(root_of(&["api.h", "src/any.mojo"]).unwrap(), "src/any.mojo");
         assert_eq!(root_of(&["src/a.mojo", "src/search.mojo"]).unwrap(), "src/search.mojo");
         assert_eq!(root_of(&["a.mojo", "search.\u{1f525}"]).unwrap(), "search.\u{1f525}");
