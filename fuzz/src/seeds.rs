@@ -16,6 +16,24 @@ const OPERATIONS: [u64; 22] =
     [1, 6, 7, 10, 11, 12, 14, 19, 20, 23, 26, 29, 31, 33, 34, 35, 37, 38, 39, 40, 44, 46];
 const COMMANDS: [u64; 6] = [1, 2, 3, 4, 7, 9];
 
+/// Declarations as libraries promise them.
+const HEADERS: [&str; 14] = [
+    "int add(int a, int b);",
+    "#include <stdint.h>\nextern double dot(const float *restrict a, const float *b, int64_t n);",
+    "typedef struct { float x, y; } point;\npoint middle(point a, point b);",
+    "struct opts { char tag[4][2]; const char *name; struct opts *next; };\nint use(struct opts *o);",
+    "enum mode { FAST = 1, EXACT = FAST << 2, LAST = -3 };\nenum mode pick(enum mode m);",
+    "typedef int (*callback)(void *, const char *);\nvoid each(callback call, void (*done)(int));",
+    "#define N (1 << 2)\n#if defined(N) && N > 3\nvoid f(char (*rows)[N]);\n#else\nint f();\n#endif",
+    "#ifdef __cplusplus\nextern \"C\" {\n#endif\nPS_API void g(void);\n#ifdef __cplusplus\n}\n#endif",
+    "#include <stdbool.h>\n#include <stddef.h>\nbool is_on(unsigned long long a, size_t n, ...);",
+    "struct hidden;\nstruct hidden *open_it(const void *any);\nvoid close_it(struct hidden *);",
+    "static inline int twice(int a) { return a * 2; }\nlong h(long double_, signed char c[]);",
+    "/* a */ // b\nint __attribute__((visibility(\"default\"))) k(void) __attribute__((nonnull));",
+    "typedef unsigned char u8; typedef u8 digest[32]; struct s { digest d; };\nstruct s sum(u8 *);",
+    "[[nodiscard]] const char *const *names(short *const p), last(float);",
+];
+
 /// The end of what a daemon says before it answers.
 const LAST: [u8; 8] = *b"stla\0\0\0\0";
 
@@ -55,11 +73,28 @@ pub fn seeds(fixtures: &Path, target: &str) -> io::Result<Vec<Vec<u8>>> {
             let texts = texts(fixtures, &from)?.into_iter();
             seeds.extend(texts.filter(|it| it.len() <= TEXT_MAX_LEN).map(String::into_bytes));
         }
+        "dwarf" => {
+            let debug = fixtures.join("../../../hoist-elf/tests/fixtures/debug");
+            let files = files(&debug)?.into_iter();
+            seeds.extend(files.filter(|file| file.starts_with(b"\x7fELF")));
+        }
+        "header" => seeds.extend(HEADERS.map(|header| header.as_bytes().to_vec())),
         "wire" => {
             for (file, is_worker) in
                 [("protocol-daemon.json", true), ("protocol-serve.json", false)]
             {
                 sessions(&json(fixtures, file)?, is_worker, &mut seeds)?;
+            }
+        }
+        // Up to ten changed bytes.
+        "dependencies" => seeds.extend((0..=63).map(|seed: u8| decisions(seed)[..40].to_vec())),
+        "rewrite" => {
+            for library in libraries(fixtures)? {
+                for name in ["$ORIGIN", "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-library/lib"] {
+                    let length = u8::try_from(name.len()).expect("it is short");
+                    let edit = |kind| [&[kind, length], name.as_bytes(), &library].concat();
+                    seeds.extend((0..8).map(edit));
+                }
             }
         }
         _ => {}
@@ -73,6 +108,12 @@ fn archives(fixtures: &Path) -> io::Result<Vec<Vec<u8>>> {
         archives.extend(files(&fixtures.join(folder))?);
     }
     Ok(archives)
+}
+
+/// The libraries among the fixtures of `hoist-elf`, which lies beside `hoist-nix`.
+fn libraries(fixtures: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let folder = fixtures.join("../../../hoist-elf/tests/fixtures");
+    ["small.so", "nearest.so"].iter().map(|name| fs::read(folder.join(name))).collect()
 }
 
 /// Decisions that make some archive; any bytes do.

@@ -12,7 +12,7 @@ use crate::{Result, root};
 mod seeds;
 
 /// The targets, and the longest input of each in bytes: what a seed of average size has, and room.
-const TARGETS: [(&str, u32); 7] = [
+const TARGETS: [(&str, u32); 11] = [
     ("nar", 8192),
     ("narinfo", 4096),
     ("aterm", 4096),
@@ -20,6 +20,10 @@ const TARGETS: [(&str, u32); 7] = [
     ("wire", 4096),
     ("text", 1024),
     ("restore", 4096),
+    ("dwarf", 8192),
+    ("header", 1024),
+    ("dependencies", 64),
+    ("rewrite", 16384),
 ];
 
 /// Targets whose inputs hold archives.

@@ -36,8 +36,14 @@ const PROGRAMS: [(&str, &str); 20] = [
 
 /// Wheels for the virtual environment. A new minor version of a linter finds new things, and is
 /// taken in a change of its own.
-const WHEELS: [&str; 5] =
-    ["auditwheel~=6.8.2", "mypy~=2.4.1", "numpy", "ruff~=0.17.6", "typos~=1.52.0"];
+const WHEELS: [&str; 6] = [
+    "auditwheel~=6.8.2",
+    "jsonschema~=4.26.0",
+    "mypy~=2.4.1",
+    "numpy",
+    "ruff~=0.17.6",
+    "typos~=1.52.0",
+];
 
 /// The Mojo compiler, whose libraries are checked and repaired. It unpacks to 700 MB, and has an
 /// environment of its own, which a new linter does not make anew.

@@ -11,6 +11,7 @@ mod install;
 mod layers;
 mod metadata;
 mod run;
+mod system_symbols;
 mod test;
 mod tidy;
 mod trixie;
@@ -35,6 +36,7 @@ enum Command {
     Layers(layers::LayersArgs),
     Bench(bench::BenchArgs),
     Fuzz(fuzz::FuzzArgs),
+    SystemSymbols(system_symbols::SystemSymbolsArgs),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Layers(args) => layers::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::SystemSymbols(args) => system_symbols::run(&args),
     };
     match done {
         Ok(exit) => exit,

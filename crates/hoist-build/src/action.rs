@@ -7,6 +7,7 @@ use hoist_schema::abi::AbiFile;
 use hoist_schema::manifest::{Manifest, ToolchainKind};
 use serde::{Deserialize, Serialize};
 
+use crate::bindings::PYTHON_EDITION;
 use crate::digest::sha256_of;
 use crate::sources::SourceFile;
 use crate::{BuildError, Promise, Sources, Toolchain, toolchain};
@@ -41,6 +42,8 @@ pub struct Action {
     sources: Vec<SourceFile>,
     libraries: Vec<PackedLibrary>,
     abi: AbiFile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    python: Option<PackedPython>,
 }
 
 /// What is packed beside the build's own output.
@@ -50,6 +53,13 @@ struct PackedLibrary {
     built: Option<String>,
     header: Option<String>,
     header_sha256: Option<String>,
+}
+
+/// The Python module that is packed, and the edition of what writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct PackedPython {
+    module: String,
+    edition: u32,
 }
 
 /// The SHA-256 of an action's canonical JSON, in base16.
@@ -91,6 +101,11 @@ impl Action {
             sources: sources.files.clone(),
             libraries: libraries.collect(),
             abi: promise.abi.clone(),
+            python: manifest
+                .package
+                .python
+                .clone()
+                .map(|module| PackedPython { module, edition: PYTHON_EDITION }),
         })
     }
 

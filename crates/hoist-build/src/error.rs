@@ -11,6 +11,10 @@ use hoist_schema::Exit;
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each message names its fields")]
 pub enum BuildError {
+    /// The promise cannot be a Python module.
+    #[error("no Python module can be written for these libraries")]
+    Bindings(#[source] crate::BindingsError),
+
     /// A declared source matches nothing, so the build would silently miss it.
     #[error("the source `{glob}` matches no file below {}", project.display())]
     NoSuchSource { glob: String, project: PathBuf, nearest: Option<String> },
@@ -105,6 +109,7 @@ impl BuildError {
             Self::NoSuchSource { .. } | Self::BadGlob { .. } => {
                 "correct [build] sources in hoist.toml"
             }
+            Self::Bindings(_) => "correct the header, or leave `python` out of [package]",
             Self::NotAFile { .. } => "leave it out of [build] sources",
             Self::NotUtf8 { .. } => "rename it, or leave it out of [build] sources",
             Self::NoHeader { .. } => "correct `header` in [[library]] of hoist.toml",
@@ -167,6 +172,7 @@ impl BuildError {
             | Self::NotUtf8 { .. }
             | Self::NoHeader { .. }
             | Self::BadHeader { .. }
+            | Self::Bindings(_)
             | Self::NoPreset { .. }
             | Self::Unsaid { .. } => Exit::Usage,
             Self::NoOutput { .. } | Self::LinkInTheWay { .. } => Exit::No,

@@ -11,6 +11,7 @@
 
 mod action;
 mod beneath;
+mod bindings;
 mod build;
 mod cache;
 mod digest;
@@ -20,10 +21,10 @@ mod hidden;
 mod promise;
 mod sources;
 mod staging;
-mod system;
 mod toolchain;
 
 pub use action::{Action, ActionKey, Isolation};
+pub use bindings::{BindingsError, PYTHON_DIR, PythonBindings, python_bindings};
 pub use build::{Built, Failed, Lacked, Request, Verdict, build};
 pub use cache::{ActionCache, ActionRecord};
 pub use dirs::{CacheDirs, WorkDir};

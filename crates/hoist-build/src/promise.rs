@@ -14,6 +14,7 @@ use rustix::fs::Mode;
 
 use crate::BuildError;
 use crate::beneath::create_file;
+use crate::bindings::{PYTHON_DIR, PythonBindings, python_bindings};
 use crate::digest::sha256_of;
 
 /// Longest header that is read, in bytes.
@@ -26,6 +27,8 @@ pub struct Promise {
     pub abi: AbiFile,
     /// The headers by their path in the project.
     headers: BTreeMap<String, Vec<u8>>,
+    /// The Python module, by its name, when the manifest asks for one.
+    python: Option<(String, PythonBindings)>,
 }
 
 impl Promise {
@@ -36,7 +39,8 @@ impl Promise {
     /// # Errors
     ///
     /// [`BuildError::NoHeader`] when one is missing, [`BuildError::BadHeader`] when one cannot be
-    /// understood or declares no function.
+    /// understood or declares no function, [`BuildError::Bindings`] when a Python module is asked
+    /// for and cannot be written.
     pub fn read(project: &Path, manifest: &Manifest, system: &str) -> Result<Self, BuildError> {
         let mut headers = BTreeMap::new();
         let mut libraries = Vec::new();
@@ -53,7 +57,10 @@ impl Promise {
             system: system.to_owned(),
             libraries,
         };
-        Ok(Self { abi, headers })
+        let bound = |module: &String| Ok((module.clone(), python_bindings(&abi)?));
+        let python = manifest.package.python.as_ref().map(bound).transpose();
+        let python = python.map_err(BuildError::Bindings)?;
+        Ok(Self { abi, headers, python })
     }
 
     /// SHA-256 of a header's content, in base16.
@@ -61,7 +68,8 @@ impl Promise {
         self.headers.get(header).map(|content| sha256_of(content))
     }
 
-    /// Writes the ABI file and the headers into an output tree, the headers below `include`.
+    /// Writes the ABI file, the headers and the Python module into an output tree, the headers below
+    /// `include`.
     ///
     /// # Errors
     ///
@@ -74,6 +82,11 @@ impl Promise {
         for (header, content) in &self.headers {
             let name = header.rsplit('/').next().unwrap_or(header);
             write(out, &Path::new("include").join(name), content)?;
+        }
+        if let Some((name, bindings)) = &self.python {
+            let folder = Path::new(PYTHON_DIR);
+            write(out, &folder.join(format!("{name}.py")), bindings.module.as_bytes())?;
+            write(out, &folder.join(format!("{name}.pyi")), bindings.stub.as_bytes())?;
         }
         Ok(())
     }

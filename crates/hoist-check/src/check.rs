@@ -11,7 +11,8 @@ use crate::rule::{
 };
 use crate::siblings::Siblings;
 use crate::{
-    dependencies, exports, hardening, leaks, loading, references, secrets, target, versions,
+    dependencies, exports, hardening, hotswap, isa, leaks, loading, references, secrets,
+    signatures, target, versions,
 };
 
 /// A library to check.
@@ -65,9 +66,15 @@ pub fn check_library(
     }
     check_container(&mut judge, &facts, candidate.size_bytes);
     target::check_pages(&mut judge, &facts);
+    isa::check(&mut judge, &facts, candidate.bytes);
     exports::check(&mut judge, &facts, candidate.bytes);
-    dependencies::check(&mut judge, &facts, candidate.path, siblings);
-    versions::check(&mut judge, &facts);
+    signatures::check(&mut judge, &facts, candidate.bytes);
+    // What it wants of another C library is not there either.
+    if target::is_for_libc(&mut judge, &facts) {
+        let closure = dependencies::check(&mut judge, &facts, candidate.path, siblings);
+        versions::check(&mut judge, &facts, &closure);
+        hotswap::check(&mut judge, &facts, &closure);
+    }
     loading::check(&mut judge, &facts);
     hardening::check(&mut judge, &facts);
     leaks::check(&mut judge, &facts, candidate.bytes);

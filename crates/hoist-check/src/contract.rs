@@ -1,6 +1,7 @@
 //! What is asked of one library.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use hoist_elf::header::Header;
 use hoist_elf::{Class, DottedVersion, Endian, Machine};
@@ -19,6 +20,16 @@ pub struct Target {
     pub page_size_bytes: u64,
     /// File name of the dynamic loader, which libraries may need by name.
     pub loader: &'static str,
+    /// Their C library.
+    pub libc: Libc,
+}
+
+/// A C library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are called so")]
+pub enum Libc {
+    Glibc,
+    Musl,
 }
 
 impl Target {
@@ -29,6 +40,7 @@ impl Target {
         endian: Endian::Little,
         page_size_bytes: 4096,
         loader: "ld-linux-x86-64.so.2",
+        libc: Libc::Glibc,
     };
 
     /// 64-bit Arm with glibc, kernels with 64 KiB pages included.
@@ -38,6 +50,7 @@ impl Target {
         endian: Endian::Little,
         page_size_bytes: 65536,
         loader: "ld-linux-aarch64.so.1",
+        libc: Libc::Glibc,
     };
 
     /// The machine that hoist itself was compiled for.
@@ -102,21 +115,28 @@ pub struct Contract {
     pub glibc: Option<DottedVersion>,
     /// Oldest libstdc++ that must load it, as in `GLIBCXX_3.4.30`; not asked when absent.
     pub libstdcxx: Option<DottedVersion>,
+    /// Oldest libgcc that must load it, as in `GCC_7.0.0`; not asked when absent.
+    pub libgcc: Option<DottedVersion>,
     /// The instructions that every target's processor has; not asked when absent.
     pub isa: Option<IsaLevel>,
     /// Its size in bytes; not asked when absent.
     pub size_bytes: Option<RangeInclusive<u64>>,
-    /// Folders of build machines: RUNPATH must not lead under them.
+    /// Folders of build machines: RUNPATH must not lead under them, and no text in the file should.
     pub forbidden_paths: Vec<String>,
-    /// Folders of this build whose names must not be anywhere in the file.
+    /// Folders of this build and of this user, whose names should not be anywhere in the file.
     pub leaked_paths: Vec<String>,
     /// Hash parts of the store paths that its own store path keeps as references; none for an
-    /// artifact that stands alone.
-    pub references: Vec<String>,
+    /// artifact that stands alone, and not asked when absent.
+    pub references: Option<Vec<String>>,
+    /// Names of this machine, which should not be anywhere in the file.
+    pub leaked_names: Vec<String>,
     /// Libraries that every target has, by the name in `DT_NEEDED`.
     pub system_libraries: Vec<String>,
-    /// Folders of the artifact, relative to its root, that the host adds to the search.
+    /// Folders of the artifact, relative to its root, that the host adds to the search as
+    /// `LD_LIBRARY_PATH` does: behind RPATH, before RUNPATH.
     pub search: Vec<String>,
+    /// Folders below which a path under `/nix/store` lies; the first that has it is taken.
+    pub store_roots: Vec<PathBuf>,
     /// Starts of symbol names that the host process provides, e.g. `Py`.
     pub host_symbols: Vec<String>,
 }
@@ -138,6 +158,7 @@ impl Contract {
             soname: None,
             glibc: None,
             libstdcxx: None,
+            libgcc: None,
             isa: None,
             size_bytes: None,
             forbidden_paths: owned(&[
@@ -149,9 +170,13 @@ impl Contract {
                 "/var/tmp",
                 "/var/folders",
                 "/private",
+                "/project",
+                "/opt/_internal",
+                "/__w",
             ]),
             leaked_paths: Vec::new(),
-            references: Vec::new(),
+            references: Some(Vec::new()),
+            leaked_names: Vec::new(),
             system_libraries: owned(&[
                 "libc.so.6",
                 "libm.so.6",
@@ -165,6 +190,7 @@ impl Contract {
                 target.loader,
             ]),
             search: Vec::new(),
+            store_roots: vec![PathBuf::from("/")],
             host_symbols: owned(&["Py", "_Py"]),
         }
     }

@@ -1,18 +1,18 @@
-//! Promised functions against what the library exports.
+//! Promised functions and variables against what the library exports.
 
 use std::collections::BTreeSet;
 
 use hoist_elf::{ElfFacts, Place, Symbol, SymbolKind, find_local_symbol};
 use hoist_schema::Severity;
 
-use crate::contract::Promise;
+use crate::contract::{Promise, PromisedKind};
 use crate::report::{About, Judge, name_some};
 use crate::rule::{
     EXPORT_EXTRA, EXPORT_HIDDEN, EXPORT_IFUNC, EXPORT_KIND, EXPORT_MISSING, EXPORT_UNDEFINED,
 };
 
 /// Names that linkers add by themselves.
-const LINKER_SYMBOLS: &[&str] =
+pub(crate) const LINKER_SYMBOLS: &[&str] =
     &["_init", "_fini", "_edata", "_end", "__bss_start", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_"];
 
 /// How many exports a message names.
@@ -51,8 +51,13 @@ fn exported_names(facts: &ElfFacts) -> impl Iterator<Item = &str> {
 fn check_promise(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8], promise: &Promise) {
     let name = &*promise.name;
     let promised_by = &judge.contract.promised_by;
-    if let Some(symbol) = facts.exports().find(|symbol| &*symbol.name == name) {
-        check_kind(judge, symbol);
+    let exported = || facts.exports().filter(|symbol| &*symbol.name == name);
+    if let Some(symbol) = exported().next() {
+        let of_version = |symbol: &&Symbol| symbol.version.as_deref() == promise.version.as_deref();
+        match (&promise.version, exported().find(of_version)) {
+            (Some(version), None) => report_version(judge, name, version, exported()),
+            (_, found) => check_kind(judge, found.unwrap_or(symbol), promise.kind),
+        }
         return;
     }
     let others = facts.symbols.iter().filter(|symbol| &*symbol.name == name);
@@ -126,7 +131,51 @@ fn is_mangled(export: &str, name: &str) -> bool {
     is_encoded && export.contains(&format!("{}{name}", name.len()))
 }
 
-fn check_kind(judge: &mut Judge<'_>, symbol: &Symbol) {
+/// Reports a promised version of an exported symbol that is not there.
+fn report_version<'f>(
+    judge: &mut Judge<'_>,
+    name: &str,
+    version: &str,
+    exported: impl Iterator<Item = &'f Symbol>,
+) {
+    let versions: Vec<&str> = exported.filter_map(|symbol| symbol.version.as_deref()).collect();
+    let there = if versions.is_empty() {
+        "without a version".to_owned()
+    } else {
+        format!("with {}", name_some(versions.into_iter(), MOST_NAMED))
+    };
+    let promised_by = &judge.contract.promised_by;
+    let message = format!(
+        "`{name}` is promised with version `{version}` by {promised_by}, but exported {there}"
+    );
+    let fix = format!("define `{name}` in the node `{version}` of the version script");
+    judge.report(&EXPORT_MISSING, message, fix).symbol(name).object(version);
+}
+
+fn check_kind(judge: &mut Judge<'_>, symbol: &Symbol, promised: PromisedKind) {
+    match promised {
+        PromisedKind::Function => check_function(judge, symbol),
+        PromisedKind::Data => check_data(judge, symbol),
+    }
+}
+
+fn check_data(judge: &mut Judge<'_>, symbol: &Symbol) {
+    let name = &symbol.name;
+    let promised_by = &judge.contract.promised_by;
+    let what = match (symbol.kind, symbol.place) {
+        (SymbolKind::ThreadLocal, _) => "a thread-local variable, of which each thread has its own",
+        (SymbolKind::Function | SymbolKind::IndirectFunction, _) => "a function",
+        (_, Place::Absolute) => "a number, not an address",
+        (SymbolKind::Data, Place::Data | Place::Code) | (_, Place::Data) => return,
+        (_, Place::Code) => "in the code, and not marked as a variable",
+        _ => "outside every segment",
+    };
+    let message = format!("`{name}` is promised as a variable by {promised_by}, but is {what}");
+    let fix = "export the variable under this name, and functions under others";
+    judge.report(&EXPORT_KIND, message, fix).symbol(name);
+}
+
+fn check_function(judge: &mut Judge<'_>, symbol: &Symbol) {
     let name = &symbol.name;
     let promised_by = &judge.contract.promised_by;
     let what = match (symbol.kind, symbol.place) {

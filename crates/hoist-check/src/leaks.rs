@@ -1,58 +1,141 @@
-//! Paths of the build machine inside the file.
+//! Paths and names of the build machine inside the file.
+
+use std::collections::BTreeMap;
 
 use hoist_elf::ElfFacts;
 
 use crate::report::Judge;
 use crate::rule::LEAK_BUILD_PATH;
+use crate::siblings::folder_of;
 
 /// How much of a path a message shows, in bytes.
 const MOST_SHOWN: usize = 120;
 
+/// Ends of file names that compilers and linkers write into a library.
+const SOURCE_ENDS: [&str; 16] = [
+    "c", "cc", "cpp", "cxx", "h", "hh", "hpp", "hxx", "inc", "s", "S", "o", "rs", "f90", "mojo",
+    "zig",
+];
+
+/// Folders in which programs keep files as well.
+const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/var/folders", "/private"];
+
+/// Names of machines that say nothing about whose it is.
+const COMMON_NAMES: [&str; 8] =
+    ["localhost", "linux", "debian", "ubuntu", "fedora", "alpine", "docker", "builder"];
+
+/// Shorter names are ordinary words.
+const LEAST_NAME_BYTES: usize = 5;
+
+/// The first path under a prefix, and how many there are.
+struct Found<'a> {
+    offset: usize,
+    path: &'a str,
+    count: usize,
+}
+
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     let contract = judge.contract;
+    let folders = contract.leaked_paths.iter().chain(&contract.forbidden_paths);
+    let mut prefixes: Vec<&str> = folders.map(|prefix| prefix.trim_end_matches('/')).collect();
+    prefixes.retain(|prefix| !prefix.is_empty());
+    // A path counts for the longest prefix it is under, which says most about it.
+    prefixes.sort_by_key(|prefix| (std::cmp::Reverse(prefix.len()), *prefix));
+    prefixes.dedup();
+    // RUNPATH has a rule of its own.
     let searched = [&facts.dynamic.runpath, &facts.dynamic.rpath];
-    for prefix in &contract.leaked_paths {
-        let prefix = prefix.trim_end_matches('/');
-        if prefix.is_empty() {
-            continue;
+    let is_searched =
+        |path| searched.iter().any(|text| text.as_ref().is_some_and(|text| text.contains(path)));
+    let mut found: BTreeMap<&str, Found<'_>> = BTreeMap::new();
+    for (offset, prefix, path) in paths_under(bytes, &prefixes) {
+        if !is_searched(path) {
+            found.entry(prefix).or_insert(Found { offset, path, count: 0 }).count += 1;
         }
-        let mut found = paths_under(bytes, prefix).filter(|(_, path)| {
-            // RUNPATH has a rule of its own.
-            !searched.iter().any(|text| text.as_ref().is_some_and(|text| text.contains(path)))
-        });
-        let Some((offset, path)) = found.next() else { continue };
-        let more = match found.count() {
-            0 => String::new(),
-            more => format!(", and {more} more under `{prefix}`"),
+    }
+    for (prefix, Found { offset, path, count }) in found {
+        let more = match count {
+            1 => String::new(),
+            _ => format!(", and {} more under `{prefix}`", count - 1),
         };
-        judge.report(
-            &LEAK_BUILD_PATH,
-            format_args!("`{path}` is in the file at offset {offset:#x}{more}"),
-            format_args!(
-                "compile with `-ffile-prefix-map={prefix}=.` (C, C++) or \
-                 `--remap-path-prefix={prefix}=.` (Rust), and strip debug information"
-            ),
-        );
+        // What lies under a folder of this very build is relative to it, anything else to its own.
+        let is_own = contract.leaked_paths.iter().any(|own| own.trim_end_matches('/') == prefix);
+        let from = if is_own { prefix } else { folder_of(path) };
+        judge
+            .report(
+                &LEAK_BUILD_PATH,
+                format_args!("`{path}` is in the file at offset {offset:#x}{more}"),
+                format_args!(
+                    "compile with `-ffile-prefix-map={from}=.` (C, C++) or \
+                     `--remap-path-prefix={from}=.` (Rust), and strip debug information"
+                ),
+            )
+            .object(path);
+    }
+    for name in &contract.leaked_names {
+        if let Some(offset) = find_name(bytes, name) {
+            judge
+                .report(
+                    &LEAK_BUILD_PATH,
+                    format_args!(
+                        "`{name}`, the name of this machine, is in the file at offset {offset:#x}"
+                    ),
+                    "see which part of the build asks for the host's name, and leave it out",
+                )
+                .object(name);
+        }
     }
 }
 
-/// The paths under `prefix` in the file's texts, with their offsets.
-fn paths_under<'a>(bytes: &'a [u8], prefix: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+/// The paths under `prefixes` in the file's texts, with their offsets.
+fn paths_under<'a>(
+    bytes: &'a [u8],
+    prefixes: &'a [&str],
+) -> impl Iterator<Item = (usize, &'a str, &'a str)> {
     let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     starts.filter_map(move |at| {
-        let rest = bytes[at..].strip_prefix(prefix.as_bytes())?;
+        let tail = &bytes[at..];
+        let prefix = prefixes.iter().find(|prefix| {
+            tail.strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
+        })?;
         let before = at.checked_sub(1).map_or(0, |before| bytes[before]);
-        let is_start = !is_path_byte(before);
-        if !is_start || rest.first() != Some(&b'/') {
+        if is_path_byte(before) {
             return None;
         }
-        let length = bytes[at..].iter().take(MOST_SHOWN).take_while(|byte| is_path_byte(**byte));
-        let path = std::str::from_utf8(&bytes[at..at + length.count()]).ok()?;
-        // A template for a temporary file says nothing about the build.
-        (!path.contains("XXXXXX")).then_some((at, path))
+        let length = tail.iter().take(MOST_SHOWN).take_while(|byte| is_path_byte(**byte)).count();
+        let path = std::str::from_utf8(&tail[..length]).ok()?;
+        let is_filled_in = tail.get(length).is_some_and(|next| b"%{<$*".contains(next));
+        let is_of_build = !is_filled_in && is_of_build(path.strip_prefix(prefix)?, prefix);
+        is_of_build.then_some((at, *prefix, path))
     })
+}
+
+/// Whether what follows a prefix names a file of a build: anything but a template for a temporary
+/// file. Directly in a folder for temporary files, which programs use as well (`/tmp/x.sock`), it
+/// must be a source.
+fn is_of_build(below: &str, prefix: &str) -> bool {
+    let below = below.trim_matches('/');
+    let has_folder = below.contains('/') || !TEMPORARY.contains(&prefix);
+    let is_source = below.rsplit_once('.').is_some_and(|(_, end)| SOURCE_ENDS.contains(&end));
+    !below.is_empty() && (has_folder || is_source) && !below.contains("XXXXXX")
 }
 
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/._-+@~".contains(&byte)
+}
+
+/// Where `name` stands as a word of its own.
+fn find_name(bytes: &[u8], name: &str) -> Option<usize> {
+    if name.len() < LEAST_NAME_BYTES || COMMON_NAMES.contains(&name) {
+        return None;
+    }
+    let is_part = |byte: Option<&u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
+    };
+    let first = name.as_bytes().first()?;
+    let starts = bytes.iter().enumerate().filter(|(_, byte)| *byte == first).map(|(at, _)| at);
+    starts.into_iter().find(|&at| {
+        let rest = bytes[at..].strip_prefix(name.as_bytes());
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        rest.is_some_and(|rest| !is_part(rest.first()) && !is_part(before))
+    })
 }

@@ -1,73 +1,84 @@
 //! What happens to a process that loads the library.
 
+use std::collections::BTreeSet;
+
 use hoist_elf::{ElfFacts, SegmentKind};
 use hoist_schema::Severity;
 
 use crate::report::{About, Judge};
 use crate::rule::{DYN_INTERPOSE, DYN_SONAME, DYN_TLS_STATIC, LOAD_CONSTRUCTOR};
+use crate::system::{SystemDefinition, SystemSymbols};
 
 /// Bytes of static thread-local storage that glibc keeps for all libraries that are loaded later,
 /// unless the tunable `glibc.rtld.optional_static_tls` says otherwise.
-const STATIC_TLS_RESERVE_BYTES: u64 = 512;
+pub(crate) const STATIC_TLS_RESERVE_BYTES: u64 = 512;
 
-/// Functions of the C and C++ libraries that every other library calls.
-const INTERPOSED: &[&str] = &[
-    "malloc",
-    "calloc",
-    "realloc",
-    "free",
-    "memalign",
-    "posix_memalign",
-    "aligned_alloc",
-    "memcpy",
-    "memmove",
-    "memset",
-    "strlen",
-    "printf",
-    "fprintf",
-    "open",
-    "close",
-    "read",
-    "write",
-    "mmap",
-    "exit",
-    "abort",
-    "getenv",
-    "setenv",
-    "signal",
-    "sigaction",
-    "pthread_create",
-    "dlopen",
-    "dlsym",
+/// Libraries whose functions every other library calls by their plain names.
+const C_LIBRARIES: [&str; 8] = [
+    "libc.so.6",
+    "libm.so.6",
+    "libpthread.so.0",
+    "libdl.so.2",
+    "librt.so.1",
+    "libresolv.so.2",
+    "ld-linux-x86-64.so.2",
+    "ld-linux-aarch64.so.1",
+];
+
+/// Starts of the names of libstdc++ and libgcc that one library of a process defines for all:
+/// `operator new` and `delete`, exceptions, unwinding. Its other names are templates and inline
+/// functions, of which every library has its own copies.
+const ONE_FOR_ALL: [&str; 13] = [
+    "_Znw",
+    "_Zna",
+    "_Zdl",
+    "_Zda",
+    "_Unwind_",
+    "__cxa_allocate_exception",
+    "__cxa_begin_catch",
+    "__cxa_end_catch",
+    "__cxa_get_globals",
+    "__cxa_rethrow",
     "__cxa_throw",
-    "_Znwm",
-    "_Znam",
-    "_ZdlPv",
-    "_ZdaPv",
-    "_ZdlPvm",
-    "_ZdaPvm",
+    "__gxx_personality",
+    "__register_frame",
 ];
 
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts) {
     check_soname(judge, facts);
     check_static_tls(judge, facts);
-    let interposed: Vec<About> = facts
-        .exports()
-        .filter(|symbol| INTERPOSED.contains(&&*symbol.name))
-        .map(|symbol| {
-            let name = &symbol.name;
-            let message =
-                format!("`{name}` is exported and may take the system's place for the process");
-            About::symbol(name, message)
-        })
-        .collect();
-    let fix = "hide it (`static`, `-fvisibility=hidden` or a version script) or call it otherwise";
-    judge.report_each(&DYN_INTERPOSE, &interposed, fix);
+    check_interposed(judge, facts);
     // One is the compiler's own and does nothing.
     if facts.dynamic.constructors > 1 {
         let message = format!("{} functions run when it is loaded", facts.dynamic.constructors);
         judge.report(&LOAD_CONSTRUCTOR, message, "");
     }
+}
+
+/// Finds exports that have the name of a function of the C or C++ library.
+fn check_interposed(judge: &mut Judge<'_>, facts: &ElfFacts) {
+    let Some(system) = SystemSymbols::of(&judge.contract.target) else { return };
+    // The system's own libraries define what they define.
+    if facts.dynamic.soname.as_ref().is_some_and(|soname| system.knows(soname)) {
+        return;
+    }
+    let names: BTreeSet<&str> = facts.exports().map(|symbol| &*symbol.name).collect();
+    let is_plain = |name: &str, found: &SystemDefinition| {
+        !found.is_hidden
+            && (C_LIBRARIES.contains(&found.library)
+                || ONE_FOR_ALL.iter().any(|start| name.starts_with(start)))
+    };
+    let interposed: Vec<About> = system
+        .find(&names)
+        .into_iter()
+        .filter_map(|(name, found)| {
+            let library = found.iter().find(|found| is_plain(name, found))?.library;
+            let message = format!("`{name}` is exported and may take the place of {library}'s");
+            Some(About::symbol(name, message).object(library))
+        })
+        .collect();
+    let fix = "hide it (`static`, `-fvisibility=hidden` or a version script) or call it otherwise";
+    judge.report_each(&DYN_INTERPOSE, &interposed, fix);
 }
 
 fn check_soname(judge: &mut Judge<'_>, facts: &ElfFacts) {

@@ -16,6 +16,7 @@ const MOST_BASE_NAME_BYTES: usize = 32 + 1 + 211;
 
 /// Reports store paths that the file names and its own store path does not keep.
 pub(crate) fn check(judge: &mut Judge<'_>, bytes: &[u8]) {
+    let Some(kept) = &judge.contract.references else { return };
     let mut named: BTreeMap<String, usize> = BTreeMap::new();
     for at in memmem::find_iter(bytes, STORE) {
         let rest = &bytes[at + STORE.len()..];
@@ -23,8 +24,7 @@ pub(crate) fn check(judge: &mut Judge<'_>, bytes: &[u8]) {
         let length = most.take_while(|byte| is_name_byte(**byte)).count();
         let Ok(text) = std::str::from_utf8(&rest[..length]) else { continue };
         let Ok(path) = StorePath::parse(text) else { continue };
-        let is_kept = |part: &String| part == path.hash_part();
-        if !judge.contract.references.iter().any(is_kept) {
+        if !kept.iter().any(|part| part == path.hash_part()) {
             named.entry(text.to_owned()).or_insert(at);
         }
     }
@@ -32,6 +32,7 @@ pub(crate) fn check(judge: &mut Judge<'_>, bytes: &[u8]) {
         .into_iter()
         .map(|(path, at)| About {
             symbol: None,
+            object: Some(path.clone()),
             message: format!(
                 "`{STORE}{path}` is in the file at offset {at:#x}, but is no reference of its \
                  store path: Nix may collect it"

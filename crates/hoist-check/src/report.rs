@@ -62,13 +62,20 @@ impl Reported<'_> {
 pub(crate) struct About {
     /// The symbol it is about.
     pub(crate) symbol: Option<String>,
+    /// The other library, type or version it is about.
+    pub(crate) object: Option<String>,
     /// What was found.
     pub(crate) message: String,
 }
 
 impl About {
     pub(crate) fn symbol(name: &str, message: String) -> Self {
-        Self { symbol: Some(name.to_owned()), message }
+        Self { symbol: Some(name.to_owned()), object: None, message }
+    }
+
+    /// It is about this other library, type or version as well.
+    pub(crate) fn object(self, name: &str) -> Self {
+        Self { object: Some(name.to_owned()), ..self }
     }
 }
 
@@ -102,17 +109,31 @@ impl<'a> Judge<'a> {
             object: None,
             message: message.to_string(),
             fix: fix.to_string(),
+            waived: None,
         }))
     }
 
     /// Adds a finding for each of `found`, all of one rule, up to [`MOST_ALIKE`].
     pub(crate) fn report_each(&mut self, rule: &Rule, found: &[About], fix: &str) {
-        for About { symbol, message } in found.iter().take(MOST_ALIKE) {
-            self.report(rule, message, fix).0.symbol.clone_from(symbol);
+        self.report_each_as(rule.severity, rule, found.iter(), fix);
+    }
+
+    /// The same with another severity.
+    pub(crate) fn report_each_as<'f>(
+        &mut self,
+        severity: Severity,
+        rule: &Rule,
+        mut found: impl Iterator<Item = &'f About>,
+        fix: &str,
+    ) {
+        for About { symbol, object, message } in found.by_ref().take(MOST_ALIKE) {
+            let finding = self.report_as(severity, rule, message, fix).0;
+            finding.symbol.clone_from(symbol);
+            finding.object.clone_from(object);
         }
-        let rest = found.len().saturating_sub(MOST_ALIKE);
+        let rest = found.count();
         if rest > 0 {
-            self.report(rule, format_args!("and {rest} more like these"), fix);
+            self.report_as(severity, rule, format_args!("and {rest} more like these"), fix);
         }
     }
 

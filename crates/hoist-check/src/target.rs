@@ -2,8 +2,11 @@
 
 use hoist_elf::{ElfFacts, Identity};
 
+use crate::contract::Libc;
 use crate::report::Judge;
-use crate::rule::{TARGET_CLASS, TARGET_ENDIAN, TARGET_MACHINE, TARGET_OSABI, TARGET_PAGE_ALIGN};
+use crate::rule::{
+    TARGET_CLASS, TARGET_ENDIAN, TARGET_LIBC, TARGET_MACHINE, TARGET_OSABI, TARGET_PAGE_ALIGN,
+};
 
 /// `EI_OSABI` values that glibc's loader accepts: System V and GNU.
 const LINUX_OS_ABIS: [u8; 2] = [0, 3];
@@ -38,6 +41,44 @@ pub(crate) fn is_for(judge: &mut Judge<'_>, identity: Identity) -> bool {
         is_right = false;
     }
     is_right
+}
+
+/// Reports that the library was made for another C library; returns whether it is the right one.
+///
+/// musl's is `libc.musl-MACHINE.so.1` or `libc.so`, which is a linker script where glibc is, and
+/// Android's is `libc.so` with versions.
+pub(crate) fn is_for_libc(judge: &mut Judge<'_>, facts: &ElfFacts) -> bool {
+    let needed = || facts.dynamic.needed.iter().map(String::as_str);
+    let mut versions = facts.version_needs.iter().map(|need| (&*need.library, &*need.version));
+    let (libc, evidence, wanted, fix) = match judge.contract.target.libc {
+        Libc::Glibc => {
+            let is_musl = |name: &str| {
+                name.starts_with("libc.musl-") || name.starts_with("ld-musl-") || name == "libc.so"
+            };
+            let Some(evidence) = needed().find(|name| is_musl(name)) else { return true };
+            let is_bionic = versions
+                .any(|(library, version)| library == evidence && version.starts_with("LIBC"));
+            let libc = if is_bionic { "Android's C library" } else { "musl" };
+            (libc, evidence, "glibc", "build in a system with glibc, or for `ARCH-linux-gnu`")
+        }
+        Libc::Musl => {
+            let by_version = versions
+                .find(|(_, version)| version.starts_with("GLIBC_"))
+                .map(|(library, _)| library);
+            let by_name =
+                needed().find(|&name| name == "libc.so.6" || name.starts_with("ld-linux"));
+            let Some(evidence) = by_name.or(by_version) else { return true };
+            ("glibc", evidence, "musl", "build in a system with musl, or for `ARCH-linux-musl`")
+        }
+    };
+    judge
+        .report(
+            &TARGET_LIBC,
+            format_args!("made for {libc} (it needs `{evidence}`), the target has {wanted}"),
+            fix,
+        )
+        .object(evidence);
+    false
 }
 
 /// Checks that every segment can be mapped with the target's largest pages.

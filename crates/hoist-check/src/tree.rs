@@ -3,19 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::FileTypeExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
-use hoist_elf::extent_bytes;
+use hoist_elf::header::Header;
+use hoist_elf::{FileKind, extent_bytes};
 use hoist_schema::Finding;
 use walkdir::{DirEntry, WalkDir};
 
+use crate::abi::{CompareError, Comparison, check_against_promised};
 use crate::check::{Candidate, check_library};
 use crate::contract::Contract;
 use crate::links::leads_out;
 use crate::report::{Judge, Report};
 use crate::rule::{FILE_LINK_ESCAPES, FILE_MISSING, FILE_NOT_REGULAR};
-use crate::siblings::{Siblings, normalize};
+use crate::siblings::{Neighbour, Siblings, is_in_store, normalize};
 
 /// Files up to this size are read whole; of larger ones, what their headers speak of.
 const WHOLE_FILE_BYTES: u64 = 256 << 20;
@@ -27,8 +34,8 @@ const MOST_BYTES: u64 = 2 << 30;
 const HEAD_BYTES: u64 = 64 << 10;
 
 /// Most entries of an artifact that are walked, and how deep.
-const MOST_ENTRIES: usize = 1 << 20;
-const MOST_DEPTH: usize = 64;
+pub(crate) const MOST_ENTRIES: usize = 1 << 20;
+pub(crate) const MOST_DEPTH: usize = 64;
 
 /// One file of an artifact and its report.
 #[derive(Debug)]
@@ -65,14 +72,15 @@ pub fn check_file(path: &Path, contract: &Contract) -> Result<Report, TreeError>
     let absolute = std::path::absolute(path)
         .map_err(|source| TreeError::Read { path: path.to_owned(), source })?;
     let below_root = absolute.to_string_lossy();
-    let siblings = Folder { root: PathBuf::from("/") };
+    let siblings = Folder::new(Path::new("/"), contract);
     let in_root = below_root.trim_start_matches('/');
     check_at(path, &path.to_string_lossy(), in_root, contract, &siblings)
 }
 
 /// Checks every shared library of an unpacked artifact, by path: files named `*.so` or `*.so.*`,
-/// and every file that `contracts` names, relative to `root`. Other libraries are judged by
-/// `others`. A promised library is not looked at where it leads out of the artifact.
+/// files that are shared libraries under another name, such as plugins, and every file that
+/// `contracts` names, relative to `root`. Other libraries are judged by `others`. A promised
+/// library is not looked at where it leads out of the artifact.
 ///
 /// # Errors
 ///
@@ -82,33 +90,164 @@ pub fn check_tree(
     contracts: &BTreeMap<String, Contract>,
     others: &Contract,
 ) -> Result<Vec<Checked>, TreeError> {
-    let siblings = Folder { root: root.to_owned() };
-    let mut paths: BTreeSet<String> = contracts.keys().cloned().collect();
+    check_tree_on(NonZeroUsize::MIN, root, contracts, others, |checked| checked)
+}
+
+/// Does as [`check_tree`] on several threads, and keeps of each file what `keep` makes of it: the
+/// facts of a large folder would fill the memory.
+///
+/// - `threads`: how many files are read and judged at a time; no more are in memory.
+///
+/// # Errors
+///
+/// As [`check_tree`].
+pub fn check_tree_on<R: Send>(
+    threads: NonZeroUsize,
+    root: &Path,
+    contracts: &BTreeMap<String, Contract>,
+    others: &Contract,
+    keep: impl Fn(Checked) -> R + Sync,
+) -> Result<Vec<R>, TreeError> {
+    let siblings = Folder::new(root, others);
+    let found = libraries(root, contracts)?;
+    let check = |(path, why): &(String, Why)| -> Result<Option<R>, TreeError> {
+        let promised = contracts.get(path);
+        let contract = promised.unwrap_or(others);
+        if promised.is_some() && leads_out(root, Path::new(path)) {
+            let mut judge = Judge::new(path, contract);
+            judge.report(&FILE_LINK_ESCAPES, escape(&root.join(path)), INSTEAD_OF_ESCAPE);
+            return Ok(Some(keep(Checked { path: path.clone(), report: judge.finish(None) })));
+        }
+        let report = check_at(&root.join(path), path, path, contract, &siblings)?;
+        let kind = report.facts.as_ref().map(|facts| facts.kind);
+        // Programs begin with the same bytes, and are named as nobody names a library.
+        let is_one = *why == Why::Name || kind == Some(FileKind::SharedLibrary);
+        Ok(is_one.then(|| keep(Checked { path: path.clone(), report })))
+    };
+    in_parallel(&found, threads, check).map(|kept| kept.into_iter().flatten().collect())
+}
+
+/// Why a file is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It is promised, or named as libraries are.
+    Name,
+    /// It begins as libraries do, and as some programs do.
+    Start,
+}
+
+/// The files of an artifact to look at, in order of path.
+fn libraries(
+    root: &Path,
+    contracts: &BTreeMap<String, Contract>,
+) -> Result<Vec<(String, Why)>, TreeError> {
+    let promised = contracts.keys().map(|path| (path.clone(), Why::Name));
+    let mut found: BTreeMap<String, Why> = promised.collect();
     for entry in entries(root) {
         let entry = entry?;
+        let Ok(relative) = entry.path().strip_prefix(root) else { continue };
         let is_link_to_file = entry.path_is_symlink() && entry.path().is_file();
         // A link is another name of a file that is checked itself; one to nowhere is a finding.
-        if is_library_name(&entry.file_name().to_string_lossy())
-            && !is_link_to_file
-            && !entry.file_type().is_dir()
-            && let Ok(relative) = entry.path().strip_prefix(root)
-        {
-            paths.insert(relative.to_string_lossy().into_owned());
+        let why = if is_library_name(&entry.file_name().to_string_lossy()) {
+            (!is_link_to_file && !entry.file_type().is_dir()).then_some(Why::Name)
+        } else {
+            (entry.file_type().is_file() && begins_as_library(entry.path())).then_some(Why::Start)
+        };
+        if let Some(why) = why {
+            found.entry(relative.to_string_lossy().into_owned()).or_insert(why);
         }
     }
-    let check = |path: String| {
-        let promised = contracts.get(&path);
-        let contract = promised.unwrap_or(others);
-        if promised.is_some() && leads_out(root, Path::new(&path)) {
-            let mut judge = Judge::new(&path, contract);
-            judge.report(&FILE_LINK_ESCAPES, escape(&root.join(&path)), INSTEAD_OF_ESCAPE);
-            let report = judge.finish(None);
-            return Ok(Checked { path, report });
+    Ok(found.into_iter().collect())
+}
+
+/// Whether a file begins as an ELF file of the type of shared libraries. One that cannot be read
+/// does not; it is none that was asked for.
+fn begins_as_library(path: &Path) -> bool {
+    let mut start = [0; 18];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    let is_big_endian = start[5] == 2;
+    let file_type = [start[16], start[17]];
+    let file_type =
+        if is_big_endian { u16::from_be_bytes(file_type) } else { u16::from_le_bytes(file_type) };
+    read.is_ok() && start.starts_with(b"\x7fELF") && file_type == ET_DYN
+}
+
+/// `ET_DYN` of the ELF specification.
+const ET_DYN: u16 = 3;
+
+/// Calls `work` for each of `items` on up to `threads` threads, which end before this returns.
+/// Answers come in the order of `items`; of errors, the first in that order that was met.
+fn in_parallel<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    threads: NonZeroUsize,
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return done };
+            let answer = work(item);
+            if answer.is_err() {
+                next.fetch_max(items.len(), Ordering::Relaxed); // the others may stop
+            }
+            done.push((index, answer));
         }
-        let report = check_at(&root.join(&path), &path, &path, contract, &siblings)?;
-        Ok(Checked { path, report })
     };
-    paths.into_iter().map(check).collect()
+    let threads = threads.get().min(items.len());
+    let mut answers: Vec<(usize, Result<R, E>)> = if threads <= 1 {
+        run()
+    } else {
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+            let join = |worker: thread::ScopedJoinHandle<'_, _>| {
+                worker.join().unwrap_or_else(|panic| resume_unwind(panic))
+            };
+            workers.into_iter().flat_map(join).collect()
+        })
+    };
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// The shared libraries of an unpacked artifact, by path relative to `root`: files named `*.so` or
+/// `*.so.*`. Links to files are left out.
+///
+/// # Errors
+///
+/// When the folder cannot be read, or has too many entries.
+pub fn library_paths(root: &Path) -> Result<BTreeSet<String>, TreeError> {
+    let found = libraries(root, &BTreeMap::new())?.into_iter();
+    Ok(found.filter(|(_, why)| *why == Why::Name).map(|(path, _)| path).collect())
+}
+
+/// Compares the file `new`, which findings call `file`, with the file `old`, of which `promised`
+/// is the header; see [`check_against_promised`](crate::check_against_promised).
+///
+/// # Errors
+///
+/// As there, and when a file cannot be read.
+pub fn check_file_against(
+    new: &Path,
+    file: &str,
+    old: &Path,
+    contract: &Contract,
+    promised: Option<&Header>,
+) -> Result<Comparison, CompareError> {
+    let read = |path: &Path| {
+        let metadata = fs::metadata(path)
+            .map_err(|source| TreeError::Read { path: path.to_owned(), source })?;
+        if !metadata.is_file() {
+            let source = io::Error::other("it is not a file");
+            return Err(TreeError::Read { path: path.to_owned(), source });
+        }
+        Ok((read_used(path, metadata.len())?, metadata.len()))
+    };
+    let ((new, new_size), (old, old_size)) = (read(new)?, read(old)?);
+    let candidate = |bytes, size_bytes| Candidate { file, path: file, bytes, size_bytes };
+    let (new, old) = (candidate(&new, new_size), candidate(&old, old_size));
+    check_against_promised(&new, &old, contract, promised)
 }
 
 /// Finds every symlink of an unpacked artifact that is absolute or leads out of it: on another
@@ -134,6 +273,7 @@ pub fn check_links(root: &Path) -> Result<Vec<Finding>, TreeError> {
                 object: None,
                 message: escape(entry.path()),
                 fix: INSTEAD_OF_ESCAPE.to_owned(),
+                waived: None,
             });
         }
     }
@@ -234,8 +374,18 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
+/// Reads a library as the rules do; a pipe, which could keep its reader waiting, is refused.
+pub(crate) fn read_library(path: &Path) -> Result<Vec<u8>, TreeError> {
+    let read = |source| TreeError::Read { path: path.to_owned(), source };
+    let metadata = fs::metadata(path).map_err(read)?;
+    if !metadata.is_file() {
+        return Err(read(io::ErrorKind::InvalidInput.into()));
+    }
+    read_used(path, metadata.len())
+}
+
 /// Reads a file as far as its headers speak of it, so that a hole behind it costs nothing.
-fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeError> {
+pub(crate) fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeError> {
     let failed = |source| TreeError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
@@ -252,19 +402,55 @@ fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeError> {
     Ok(bytes)
 }
 
-/// An unpacked artifact.
+/// An unpacked artifact, and the store.
 struct Folder {
     root: PathBuf,
+    store_roots: Vec<PathBuf>,
+    /// Libraries that were read because others need them, by path.
+    known: Mutex<BTreeMap<String, Option<Arc<Neighbour>>>>,
+}
+
+impl Folder {
+    fn new(root: &Path, contract: &Contract) -> Self {
+        Self {
+            root: root.to_owned(),
+            store_roots: contract.store_roots.clone(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Where a path of [`Siblings::read`] is on this machine, if anything is there.
+    fn locate(&self, path: &str) -> Option<PathBuf> {
+        let inside = normalize(path)?;
+        if is_in_store(path) {
+            let places = self.store_roots.iter().map(|root| root.join(&inside));
+            return places.into_iter().find(|place| place.exists());
+        }
+        let root = self.root.canonicalize().ok()?;
+        let path = root.join(inside).canonicalize().ok()?;
+        path.starts_with(&root).then_some(path)
+    }
 }
 
 impl Siblings for Folder {
     fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let root = self.root.canonicalize().ok()?;
-        let path = root.join(normalize(path)?).canonicalize().ok()?;
-        let metadata = fs::metadata(&path).ok()?;
-        if !path.starts_with(&root) || !metadata.is_file() {
-            return None;
-        }
+        let path = self.locate(path)?;
+        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
         read_used(&path, metadata.len()).ok()
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        self.locate(path).is_some()
+    }
+
+    fn library(&self, path: &str) -> Option<Arc<Neighbour>> {
+        // A thread that panicked left the map as it was.
+        let known = || self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(neighbour) = known().get(path) {
+            return neighbour.clone();
+        }
+        let neighbour = self.read(path).map(|bytes| Arc::new(Neighbour::read(&bytes)));
+        known().insert(path.to_owned(), neighbour.clone());
+        neighbour
     }
 }

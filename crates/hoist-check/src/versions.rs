@@ -1,27 +1,58 @@
 //! Symbol versions against the oldest target.
 
 use hoist_elf::{DottedVersion, ElfFacts, VersionNeed};
+use hoist_schema::Severity;
 
+use crate::closure::{Closure, Member};
+use crate::floors::{Family, cxxabi_beside, gcc_release, is_unknown_marker};
 use crate::report::{About, Judge};
-use crate::rule::{DYN_GLIBC_FLOOR, DYN_LIBSTDCXX_FLOOR, DYN_PRIVATE_SYMBOL, Rule};
+use crate::rule::{
+    DYN_GLIBC_FLOOR, DYN_LIBGCC_FLOOR, DYN_LIBSTDCXX_FLOOR, DYN_PRIVATE_SYMBOL, Rule,
+};
+use crate::version_trouble::about_each;
 
-/// A version that is no number, and the release of glibc that first had it: the linker's
-/// `-z pack-relative-relocs` asks for it.
-const PACKED_RELOCATIONS: (&str, &str) = ("GLIBC_ABI_DT_RELR", "2.36");
+/// The version of what glibc keeps for itself.
+const PRIVATE: &str = "GLIBC_PRIVATE";
 
-pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts) {
+pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, closure: &Closure) {
+    check_private(judge, facts);
     let contract = judge.contract;
-    // The loader only warns about a version whose every use is weak.
-    let needs: Vec<&VersionNeed> =
-        facts.version_needs.iter().filter(|need| !need.is_weak).collect();
-    let private = needs.iter().filter(|need| &*need.version == "GLIBC_PRIVATE");
+    if let Some(floor) = &contract.glibc {
+        let fix = format!(
+            "build against glibc {floor} or older, in a container of that age or with `zig cc \
+             -target ARCH-linux-gnu.{floor}`; or raise `glibc` in hoist.toml"
+        );
+        let limit = Limit { rule: &DYN_GLIBC_FLOOR, family: Family::Glibc, floor, fix: &fix };
+        limit.check(judge, facts, closure);
+        check_markers(judge, facts, &fix);
+    }
+    if let Some(floor) = &contract.libstdcxx {
+        let fix = "build with an older g++, or link with `-static-libstdc++`";
+        let limit = Limit { rule: &DYN_LIBSTDCXX_FLOOR, family: Family::Libstdcxx, floor, fix };
+        limit.check(judge, facts, closure);
+        if let Some(floor) = &cxxabi_beside(floor) {
+            Limit { family: Family::CxxAbi, floor, ..limit }.check(judge, facts, closure);
+        }
+    }
+    if let Some(floor) = &contract.libgcc {
+        let fix = "build with an older compiler, or link with `-static-libgcc`";
+        let limit = Limit { rule: &DYN_LIBGCC_FLOOR, family: Family::Libgcc, floor, fix };
+        limit.check(judge, facts, closure);
+    }
+}
+
+fn check_private(judge: &mut Judge<'_>, facts: &ElfFacts) {
+    // A part of glibc may use the others'.
+    if facts.version_definitions.iter().any(|version| &**version == PRIVATE) {
+        return;
+    }
+    let private = facts.version_needs.iter().filter(|need| &*need.version == PRIVATE);
     let private: Vec<About> = private
-        .flat_map(|need| described(need))
-        .map(|(symbol, name, need)| {
+        .flat_map(|need| {
             let library = &need.library;
-            let message =
-                format!("{name} is private to {library}: any release may change or drop it");
-            About { symbol, message }
+            about_each(need, |name| {
+                format!("{name} is private to {library}: any release may change or drop it")
+            })
         })
         .collect();
     judge.report_each(
@@ -29,58 +60,85 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts) {
         &private,
         "use the public function instead; static parts of glibc must not be linked in",
     );
-    if let Some(floor) = &contract.glibc {
-        let fix = format!(
-            "build against glibc {floor} or older, in a container of that age or with `zig cc \
-             -target ARCH-linux-gnu.{floor}`; or raise `glibc` in hoist.toml"
-        );
-        check_floor(judge, &DYN_GLIBC_FLOOR, &needs, glibc_release, floor, &fix);
-    }
-    if let Some(floor) = &contract.libstdcxx {
-        let release = |version: &str| DottedVersion::after("GLIBCXX_", version);
-        let fix = "build with an older g++, or link with `-static-libstdc++`";
-        check_floor(judge, &DYN_LIBSTDCXX_FLOOR, &needs, release, floor, fix);
-    }
 }
 
-fn glibc_release(version: &str) -> Option<DottedVersion> {
-    let (name, release) = PACKED_RELOCATIONS;
-    if version == name { release.parse().ok() } else { DottedVersion::after("GLIBC_", version) }
-}
-
-fn check_floor(
-    judge: &mut Judge<'_>,
-    rule: &Rule,
-    needs: &[&VersionNeed],
-    release: impl Fn(&str) -> Option<DottedVersion>,
-    floor: &DottedVersion,
-    fix: &str,
-) {
-    let is_newer =
-        |need: &&&VersionNeed| release(&need.version).is_some_and(|release| release > *floor);
-    let mut newer: Vec<&VersionNeed> = needs.iter().filter(is_newer).copied().collect();
-    newer.sort_by_key(|need| std::cmp::Reverse(release(&need.version)));
-    let found: Vec<About> = newer
-        .into_iter()
-        .flat_map(described)
-        .map(|(symbol, name, need)| {
+/// Versions that ask for an ability of the loader which is younger than hoist.
+fn check_markers(judge: &mut Judge<'_>, facts: &ElfFacts, fix: &str) {
+    let unknown: Vec<About> = facts
+        .version_needs
+        .iter()
+        .filter(|need| !need.is_weak && is_unknown_marker(&need.version))
+        .map(|need| {
+            let version = &*need.version;
             let message = format!(
-                "{name} needs {} of {}, newer than the oldest target's {floor}",
-                need.version, need.library
+                "`{version}` is wanted of {}, an ability of the loader that came after all that \
+                 hoist knows",
+                need.library
             );
-            About { symbol, message }
+            About { symbol: None, object: Some(version.to_owned()), message }
         })
         .collect();
-    judge.report_each(rule, &found, fix);
+    judge.report_each(&DYN_GLIBC_FLOOR, &unknown, fix);
 }
 
-/// Each symbol that wants a version, and its name in backquotes; where none does, the version's.
-fn described(need: &VersionNeed) -> Vec<(Option<String>, String, &VersionNeed)> {
-    if need.symbols.is_empty() {
-        return vec![(None, format!("`{}`", need.version), need)];
+/// The newest version of a family that the oldest target has.
+#[derive(Clone, Copy)]
+struct Limit<'a> {
+    rule: &'static Rule,
+    family: Family,
+    floor: &'a DottedVersion,
+    fix: &'a str,
+}
+
+impl Limit<'_> {
+    fn check(&self, judge: &mut Judge<'_>, facts: &ElfFacts, closure: &Closure) {
+        let newer = |need: &'_ VersionNeed| {
+            self.family.release(need).filter(|release| release > self.floor)
+        };
+        let mut needs: Vec<(DottedVersion, &VersionNeed)> =
+            facts.version_needs.iter().filter_map(|need| Some((newer(need)?, need))).collect();
+        needs.sort_by(|a, b| b.0.cmp(&a.0));
+        for severity in [self.rule.severity, Severity::Warning] {
+            let found: Vec<About> = needs
+                .iter()
+                .filter(|(_, need)| self.severity(need, closure) == severity)
+                .flat_map(|(release, need)| self.about(release, need, closure))
+                .collect();
+            judge.report_each_as(severity, self.rule, found.iter(), self.fix);
+        }
     }
-    let named = |symbol: &std::sync::Arc<str>| {
-        (Some(symbol.as_ref().to_owned()), format!("`{symbol}`"), need)
-    };
-    need.symbols.iter().map(named).collect()
+
+    /// The loader only warns about a version whose every use is weak, and takes a library that the
+    /// artifact brings, unless the process has the system's already.
+    fn severity(&self, need: &VersionNeed, closure: &Closure) -> Severity {
+        if need.is_weak || is_own(need, closure) { Severity::Warning } else { self.rule.severity }
+    }
+
+    fn about(&self, release: &DottedVersion, need: &VersionNeed, closure: &Closure) -> Vec<About> {
+        let VersionNeed { version, library, .. } = need;
+        let gcc = match self.family {
+            Family::Libstdcxx | Family::CxxAbi => gcc_release(self.family, release),
+            Family::Glibc | Family::Libgcc => None,
+        };
+        let gcc = gcc.map(|gcc| format!(" (gcc {gcc})")).unwrap_or_default();
+        let unless = if need.is_weak {
+            "; all its uses are weak, so it loads all the same"
+        } else if is_own(need, closure) {
+            "; the artifact brings its own, which a process that has the system's does not take"
+        } else {
+            ""
+        };
+        about_each(need, |name| {
+            format!(
+                "{name} needs {version}{gcc} of {library}, newer than the oldest target's \
+                 {}{unless}",
+                self.floor
+            )
+        })
+    }
+}
+
+/// Whether the library that a version is wanted of lies in the artifact.
+fn is_own(need: &VersionNeed, closure: &Closure) -> bool {
+    matches!(closure.member(&need.library), Some(Member::Own(..)))
 }

@@ -7,9 +7,9 @@ use crate::error::ElfError;
 use crate::image::Image;
 use crate::segments::{LoadMap, Segment};
 use crate::spec::{
-    DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_STATIC_TLS, DF_TEXTREL, DT_BIND_NOW, DT_DEBUG, DT_FLAGS,
-    DT_FLAGS_1, DT_INIT_ARRAYSZ, DT_JMPREL, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME,
-    DT_STRSZ, DT_STRTAB, DT_TEXTREL,
+    DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_STATIC_TLS, DF_TEXTREL, DT_AUXILIARY, DT_BIND_NOW,
+    DT_DEBUG, DT_FILTER, DT_FLAGS, DT_FLAGS_1, DT_INIT_ARRAYSZ, DT_JMPREL, DT_NEEDED, DT_NULL,
+    DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL,
 };
 
 /// What the dynamic section says, apart from the symbols.
@@ -19,6 +19,10 @@ pub struct Dynamic {
     pub soname: Option<String>,
     /// `DT_NEEDED`, in order.
     pub needed: Vec<String>,
+    /// `DT_FILTER`, libraries that are loaded as needed ones are, and asked first.
+    pub filters: Vec<String>,
+    /// `DT_AUXILIARY`, the same but for libraries that may be absent.
+    pub auxiliaries: Vec<String>,
     /// `DT_RUNPATH`, directories separated by `:`.
     pub runpath: Option<String>,
     /// `DT_RPATH`, its obsolete form.
@@ -82,6 +86,11 @@ impl Entries {
     /// The value of the last entry with `tag`, which is the one the loader uses.
     pub(crate) fn get(&self, tag: u64) -> Option<u64> {
         self.all(tag).last()
+    }
+
+    /// Tag and value of each, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter().copied()
     }
 
     pub(crate) fn all(&self, tag: u64) -> impl Iterator<Item = u64> {
@@ -160,14 +169,16 @@ pub(crate) fn read_dynamic(
     let text = |index: u64, what: &'static str| {
         strings.text(index, || what.to_owned()).map(|text| text.as_ref().to_owned())
     };
+    let each = |tag, what| -> Result<Vec<String>, ElfError> {
+        entries.all(tag).map(|index| text(index, what)).collect()
+    };
     let one = |tag, what| entries.get(tag).map(|index| text(index, what)).transpose();
     let older = |tag, flag| if entries.get(tag).is_some() { flag } else { 0 };
     Ok(Dynamic {
         soname: one(DT_SONAME, "DT_SONAME")?,
-        needed: entries
-            .all(DT_NEEDED)
-            .map(|index| text(index, "DT_NEEDED"))
-            .collect::<Result<_, _>>()?,
+        needed: each(DT_NEEDED, "DT_NEEDED")?,
+        filters: each(DT_FILTER, "DT_FILTER")?,
+        auxiliaries: each(DT_AUXILIARY, "DT_AUXILIARY")?,
         runpath: one(DT_RUNPATH, "DT_RUNPATH")?,
         rpath: one(DT_RPATH, "DT_RPATH")?,
         flags: entries.get(DT_FLAGS).unwrap_or(0)

@@ -28,6 +28,9 @@ pub enum ElfError {
     #[error("{field} at offset {offset:#x} is {found}, wanted {wanted}")]
     Field { field: &'static str, offset: u64, found: u64, wanted: &'static str },
 
+    #[error("{entry} is {found}, wanted {wanted}")]
+    Entry { entry: &'static str, found: u64, wanted: u64 },
+
     #[error("{what} starts at {start:#x} and takes {length:#x} bytes, past the end of addresses")]
     Overflow { what: String, start: u64, length: u64 },
 

@@ -1,12 +1,18 @@
 //! All facts of one file, read as the loader reads it.
 
+use std::sync::Arc;
+
 use crate::dynamic::{Dynamic, Entries, Strings, read_dynamic};
 use crate::error::ElfError;
 use crate::identity::Identity;
 use crate::image::Image;
+use crate::integrity::{check_tables, check_version};
+use crate::notes::{Notes, read_notes};
+use crate::relocations::RelocationCounts;
 use crate::sections::{SectionFacts, section_facts, table_end};
 use crate::segments::{LoadMap, Segment, SegmentKind, read_segments};
 use crate::spec::{ET_CORE, ET_DYN, ET_EXEC, ET_REL};
+use crate::startup::{LoaderCalls, read_loader_calls};
 use crate::symbols::{Symbol, read_symbols};
 use crate::versions::{VersionNeed, read_versions};
 
@@ -44,6 +50,16 @@ pub struct ElfFacts {
     pub symbols: Vec<Symbol>,
     /// Versions that other libraries must define, in table order.
     pub version_needs: Vec<VersionNeed>,
+    /// How many relocations of each kind the loader applies.
+    pub relocations: RelocationCounts,
+    /// Functions that the loader calls while it loads and unloads it.
+    pub loader_calls: LoaderCalls,
+    /// What linker and compilers noted.
+    pub notes: Notes,
+    /// Versions that it defines, in table order, without the one that is the file's own name.
+    pub version_definitions: Vec<Arc<str>>,
+    /// Whether each of its symbols has a place for a version (`DT_VERSYM`).
+    pub has_version_indices: bool,
     /// What the section headers add.
     pub sections: SectionFacts,
     /// How many of the bytes are used by headers, segments and sections.
@@ -61,16 +77,22 @@ impl ElfFacts {
     pub fn read(bytes: &[u8]) -> Result<Self, ElfError> {
         let identity = Identity::read(bytes)?;
         let image = Image::new(bytes, identity.class, identity.endian);
+        check_version(&image)?;
         let segments = read_segments(&image)?;
         let sections = section_facts(&image);
         let mut facts = Self {
             identity,
             kind: kind_by_type(identity.file_type, &sections),
             used_bytes: used_bytes(&image, &segments).max(sections.end).min(image.size_bytes()),
+            notes: read_notes(&image, &segments),
             segments,
             dynamic: Dynamic::default(),
             symbols: Vec::new(),
             version_needs: Vec::new(),
+            relocations: RelocationCounts::default(),
+            loader_calls: LoaderCalls::default(),
+            version_definitions: Vec::new(),
+            has_version_indices: false,
             sections,
         };
         if matches!(facts.kind, FileKind::SharedLibrary | FileKind::Executable) {
@@ -103,10 +125,16 @@ impl ElfFacts {
         };
         let entries = Entries::read(image, segment)?;
         let strings = Strings::read(&map, &entries)?;
+        check_tables(image, &map, &entries)?;
         self.dynamic = read_dynamic(image, &entries, &strings)?;
         let machine = self.identity.machine;
         let mut symbols = read_symbols(image, &map, &entries, &strings, machine)?;
-        self.version_needs = read_versions(&map, &entries, &strings, &mut symbols)?;
+        (self.loader_calls, self.relocations) =
+            read_loader_calls(image, &map, &entries, machine, &symbols)?;
+        let versions = read_versions(&map, &entries, &strings, &mut symbols)?;
+        self.version_needs = versions.needs;
+        self.version_definitions = versions.defined;
+        self.has_version_indices = versions.has_indices;
         if !symbols.is_empty() {
             symbols.remove(0);
         }
@@ -213,6 +241,24 @@ mod tests {
         let need = &facts.version_needs[0];
         assert_eq!((&*need.library, &*need.version), ("libc.so.6", "GLIBC_2.2.5"));
         assert_eq!(need.symbols.iter().map(|name| &**name).collect::<Vec<_>>(), ["malloc"]);
+    }
+
+    #[test]
+    fn a_library_says_which_versions_it_defines() {
+        let exports = vec![
+            Definition::function("old").in_version("CASE_1.0"),
+            Definition::function("new").in_version("CASE_1.1"),
+            Definition::variable("plain").unique(),
+        ];
+        let wanted = vec![Wanted::versioned("malloc", "libc.so.6", "GLIBC_2.2.5")];
+        let facts = ElfFacts::read(&Library { exports, wanted, ..Library::new() }.build()).unwrap();
+        assert_eq!(facts.version_definitions, ["CASE_1.0".into(), "CASE_1.1".into()]);
+        assert!(facts.has_version_indices);
+        let versions: Vec<_> =
+            facts.symbols.iter().map(|symbol| symbol.version.as_deref()).collect();
+        assert_eq!(versions, [Some("GLIBC_2.2.5"), Some("CASE_1.0"), Some("CASE_1.1"), None]);
+        assert_eq!(facts.symbols[3].binding, Binding::GnuUnique);
+        assert!(!ElfFacts::read(&Library::new().build()).unwrap().has_version_indices);
     }
 
     #[test]

@@ -7,10 +7,9 @@ use crate::dynamic::Entries;
 use crate::error::ElfError;
 use crate::identity::Machine;
 use crate::image::Image;
+use crate::relocations::each_relocation;
 use crate::segments::LoadMap;
-use crate::spec::{
-    DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_PLTREL, DT_PLTRELSZ, DT_REL, DT_RELA, DT_RELASZ, DT_RELSZ,
-};
+use crate::spec::{DT_GNU_HASH, DT_HASH};
 
 /// Hash values of the symbols from `first` on, as `DT_GNU_HASH` holds them.
 pub(crate) struct GnuChains {
@@ -40,6 +39,10 @@ pub(crate) fn count_by_sysv_hash(
     if buckets > room || count > room - buckets {
         let length = buckets.saturating_add(count).saturating_mul(cell_bytes);
         return Err(ElfError::Unmapped { what: TABLE, address, length });
+    }
+    if buckets == 0 && count > 1 && entries.get(DT_GNU_HASH).is_none() {
+        let (field, wanted) = ("the number of buckets of DT_HASH", "at least 1 for its symbols");
+        return Err(ElfError::Field { field, offset: address, found: 0, wanted });
     }
     // Which bucket's walk (from 1) came by each symbol: meeting an older walk is an end already
     // proved, meeting the current one is a cycle. So all walks together take `count` steps.
@@ -75,6 +78,12 @@ pub(crate) fn gnu_chains(
     let buckets = u64::from(table.u32(0, TABLE)?);
     let first = u64::from(table.u32(4, TABLE)?);
     let bloom_words = u64::from(table.u32(8, TABLE)?);
+    if !bloom_words.is_power_of_two() {
+        // glibc takes the word of a hash by a mask, and asserts that it can.
+        let field = "the number of filter words of DT_GNU_HASH";
+        let (found, wanted) = (bloom_words, "a power of two");
+        return Err(ElfError::Field { field, offset: address + 8, found, wanted });
+    }
     let buckets_at = 16 + bloom_words * table.word_bytes();
     let chains_at = buckets_at + buckets * 4;
     if chains_at > table.size_bytes() {
@@ -118,25 +127,11 @@ pub(crate) fn count_by_relocations(
     image: &Image<'_>,
     map: &LoadMap<'_>,
     entries: &Entries,
+    machine: Machine,
 ) -> Result<u64, ElfError> {
-    let plt_has_addends = entries.get(DT_PLTREL) != Some(DT_REL);
     let mut count = 0;
-    for (tag, size_tag, what, has_addends) in [
-        (DT_RELA, DT_RELASZ, "DT_RELA", true),
-        (DT_REL, DT_RELSZ, "DT_REL", false),
-        (DT_JMPREL, DT_PLTRELSZ, "DT_JMPREL", plt_has_addends),
-    ] {
-        let (Some(address), Some(length)) = (entries.get(tag), entries.get(size_tag)) else {
-            continue;
-        };
-        let table = map.bytes_at(address, length, what)?;
-        let word = image.word_bytes();
-        let entry_bytes = if has_addends { 3 * word } else { 2 * word };
-        for entry in 0..length / entry_bytes {
-            let info = table.word(entry * entry_bytes + word, what)?;
-            let symbol = if image.is_64() { info >> 32 } else { info >> 8 };
-            count = count.max(symbol + 1);
-        }
-    }
+    each_relocation(image, map, entries, machine, |relocation| {
+        count = count.max(relocation.symbol + 1);
+    })?;
     Ok(count)
 }

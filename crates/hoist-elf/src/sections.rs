@@ -36,6 +36,7 @@ pub(crate) struct Section {
     pub(crate) name_index: u64,
     pub(crate) kind: u32,
     pub(crate) flags: u64,
+    pub(crate) address: u64,
     pub(crate) offset: u64,
     pub(crate) size_bytes: u64,
     pub(crate) link: u32,
@@ -97,6 +98,7 @@ impl Header {
             name_index: entry.u32(0, WHAT)?.into(),
             kind: entry.u32(4, WHAT)?,
             flags: entry.field(8, 8, WHAT)?,
+            address: entry.field(12, 16, WHAT)?,
             offset: entry.field(16, 24, WHAT)?,
             size_bytes: entry.field(20, 32, WHAT)?,
             link: entry.u32(if image.is_64() { 40 } else { 24 }, WHAT)?,
@@ -112,6 +114,28 @@ pub(crate) fn read_sections(image: &Image<'_>) -> Result<Vec<Section>, ElfError>
     let length = header.count.saturating_mul(header.entry_bytes);
     image.slice(header.table, length, "the section header table")?;
     (0..header.count).map(|index| header.section(image, index)).collect()
+}
+
+/// All section headers with their names; those without a name, or with one outside the table of
+/// names, are left out.
+pub(crate) fn named_sections<'a>(image: &Image<'a>) -> Result<Vec<(&'a [u8], Section)>, ElfError> {
+    let Some(header) = Header::read(image)? else { return Ok(Vec::new()) };
+    let sections = read_sections(image)?;
+    let table = usize::try_from(header.names).ok().and_then(|index| sections.get(index));
+    let Some(table) = table.filter(|_| header.names != 0) else { return Ok(Vec::new()) };
+    let names = Strings::over(image.slice(
+        table.offset,
+        table.size_bytes,
+        "the section of section names",
+    )?);
+    let name = |section: &Section| names.bytes(section.name_index, String::new).ok();
+    Ok(sections.iter().filter_map(|section| Some((name(section)?, *section))).collect())
+}
+
+/// Reads the headers of the sections called `name`; none where the table is damaged.
+pub(crate) fn sections_called(image: &Image<'_>, name: &[u8]) -> Vec<Section> {
+    let named = named_sections(image).unwrap_or_default().into_iter();
+    named.filter(|(called, _)| *called == name).map(|(_, section)| section).collect()
 }
 
 /// Where the section header table ends by the ELF header alone, which may be past the file.

@@ -2,7 +2,10 @@
 
 use crate::error::ElfError;
 use crate::image::Image;
-use crate::spec::{PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_TLS};
+use crate::spec::{
+    PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD,
+    PT_NOTE, PT_TLS,
+};
 
 /// What a program header is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,9 +14,12 @@ pub enum SegmentKind {
     Load,
     Dynamic,
     Interpreter,
+    Note,
     Tls,
+    GnuEhFrame,
     GnuStack,
     GnuRelro,
+    GnuProperty,
     Other(u32),
 }
 
@@ -85,9 +91,12 @@ fn segment(headers: &Image<'_>, at: u64) -> Result<Segment, ElfError> {
         PT_LOAD => SegmentKind::Load,
         PT_DYNAMIC => SegmentKind::Dynamic,
         PT_INTERP => SegmentKind::Interpreter,
+        PT_NOTE => SegmentKind::Note,
         PT_TLS => SegmentKind::Tls,
+        PT_GNU_EH_FRAME => SegmentKind::GnuEhFrame,
         PT_GNU_STACK => SegmentKind::GnuStack,
         PT_GNU_RELRO => SegmentKind::GnuRelro,
+        PT_GNU_PROPERTY => SegmentKind::GnuProperty,
         other => SegmentKind::Other(other),
     };
     let flags_at = if headers.is_64() { 4 } else { 24 };
@@ -157,6 +166,9 @@ impl<'a> LoadMap<'a> {
     }
 }
 
+/// All the addresses that a process has, on the machines that have the most of them today.
+const MOST_MEMORY_BYTES: u64 = 1 << 48;
+
 /// Checks that a segment's bytes are in the file and its memory among the addresses.
 fn check_extent(image: &Image<'_>, index: usize, segment: &Segment) -> Result<(), ElfError> {
     let what = || format!("segment {index}");
@@ -176,6 +188,9 @@ fn check_extent(image: &Image<'_>, index: usize, segment: &Segment) -> Result<()
     };
     if segment.file_size_bytes > segment.memory_size_bytes {
         return wrong("p_filesz of the segment", segment.file_size_bytes, "at most p_memsz");
+    }
+    if segment.memory_size_bytes > MOST_MEMORY_BYTES {
+        return wrong("p_memsz of the segment", segment.memory_size_bytes, "at most 2^48");
     }
     if segment.align > 1 {
         if !segment.align.is_power_of_two() {

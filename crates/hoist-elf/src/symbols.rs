@@ -68,6 +68,8 @@ pub struct Symbol {
     pub name: Arc<str>,
     /// The version it is defined with or wanted in, e.g. `GLIBC_2.34`.
     pub version: Option<Arc<str>>,
+    /// Whether only who asks for its version finds it (`name@VERSION`, not `name@@VERSION`).
+    pub is_version_hidden: bool,
     /// How it takes part in linking.
     pub binding: Binding,
     /// Who may see it.
@@ -130,7 +132,7 @@ impl Visibility {
 }
 
 impl SymbolKind {
-    fn of(info: u8) -> Self {
+    pub(crate) fn of(info: u8) -> Self {
         match info & 0xf {
             0 => Self::NoType,
             1 => Self::Data,
@@ -186,7 +188,9 @@ pub(crate) fn read_symbols(
     let chains = gnu_chains(map, entries)?;
     let count = match (count_by_sysv_hash(image, map, entries, machine)?, &chains) {
         (Some(count), _) => count,
-        (None, Some(chains)) => chains.end().max(count_by_relocations(image, map, entries)?),
+        (None, Some(chains)) => {
+            chains.end().max(count_by_relocations(image, map, entries, machine)?)
+        }
         (None, None) => {
             let (present, absent) = ("DT_SYMTAB", "DT_HASH or DT_GNU_HASH");
             return Err(ElfError::MissingEntry { present, absent });
@@ -208,6 +212,7 @@ pub(crate) fn read_symbols(
         symbols.push(Symbol {
             name: String::from_utf8_lossy(bytes).into(),
             version: None,
+            is_version_hidden: false,
             binding: Binding::of(raw.info),
             visibility: Visibility::of(raw.other),
             kind: SymbolKind::of(raw.info),
@@ -217,6 +222,19 @@ pub(crate) fn read_symbols(
         });
     }
     Ok(symbols)
+}
+
+/// The indices of the names of the first `count` symbols in the string table.
+pub(crate) fn name_indices(
+    image: &Image<'_>,
+    map: &LoadMap<'_>,
+    entries: &Entries,
+    count: u64,
+) -> Result<Vec<u64>, ElfError> {
+    let Some(address) = entries.get(DT_SYMTAB) else { return Ok(Vec::new()) };
+    let length = count.saturating_mul(image.symbol_bytes());
+    let table = map.bytes_at(address, length, "DT_SYMTAB")?;
+    (0..count).map(|index| Ok(RawSymbol::read(&table, index)?.name_index)).collect()
 }
 
 impl GnuChains {

@@ -12,9 +12,9 @@ use crate::hash::gnu_hash;
 use crate::identity::Machine;
 use crate::spec::{
     DT_FLAGS, DT_GNU_HASH, DT_HASH, DT_INIT_ARRAYSZ, DT_JMPREL, DT_NEEDED, DT_NULL, DT_PLTRELSZ,
-    DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_SYMENT, DT_SYMTAB, DT_VERNEED,
-    DT_VERNEEDNUM, DT_VERSYM, ET_DYN, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD,
-    PT_TLS,
+    DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_SYMENT, DT_SYMTAB, DT_VERDEF,
+    DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM, ET_DYN, PT_DYNAMIC, PT_GNU_RELRO,
+    PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_TLS,
 };
 
 /// What to write; [`Library::new`] is a good one for 64-bit little-endian x86.
@@ -61,6 +61,7 @@ pub struct Definition {
     info: u8,
     visibility: u8,
     place: DefinedIn,
+    version: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +83,7 @@ pub struct Wanted {
 
 impl Definition {
     const fn global(name: &'static str, kind: u8, place: DefinedIn) -> Self {
-        Self { name, info: 0x10 | kind, visibility: 0, place }
+        Self { name, info: 0x10 | kind, visibility: 0, place, version: None }
     }
 
     /// A function.
@@ -119,6 +120,20 @@ impl Definition {
     #[must_use]
     pub const fn hidden_function(name: &'static str) -> Self {
         Self { visibility: 2, ..Self::function(name) }
+    }
+}
+
+impl Definition {
+    /// The same, defined in a version.
+    #[must_use]
+    pub const fn in_version(self, version: &'static str) -> Self {
+        Self { version: Some(version), ..self }
+    }
+
+    /// The same, with one instance in the whole process.
+    #[must_use]
+    pub const fn unique(self) -> Self {
+        Self { info: 0xa0 | self.info & 0xf, ..self }
     }
 }
 
@@ -209,11 +224,18 @@ impl Library {
         if self.has_gnu_hash {
             dynamic.push((DT_GNU_HASH, parts.put(&self.gnu_hash())));
         }
-        let (indices, needs, need_count) = self.versions(&mut strings);
-        if need_count > 0 {
+        let (mut indices, needs, need_count) = self.needed_versions(&mut strings);
+        let definitions = self.defined_versions(&mut strings, need_count, &mut indices);
+        if need_count + definitions.len() as u64 > 0 {
             dynamic.push((DT_VERSYM, parts.put(&indices)));
+        }
+        if need_count > 0 {
             dynamic.push((DT_VERNEED, parts.put(&needs)));
             dynamic.push((DT_VERNEEDNUM, need_count));
+        }
+        if !definitions.is_empty() {
+            dynamic.push((DT_VERDEF, parts.put(&definitions.concat())));
+            dynamic.push((DT_VERDEFNUM, definitions.len() as u64));
         }
         dynamic.push((DT_STRSZ, strings.0.len() as u64));
         dynamic.push((DT_STRTAB, parts.put(&strings.0)));
@@ -336,8 +358,9 @@ impl Library {
         table
     }
 
-    /// `DT_VERSYM`, `DT_VERNEED` with one record per wanted symbol, and their number.
-    fn versions(&self, strings: &mut StringTable) -> (Vec<u8>, Vec<u8>, u64) {
+    /// `DT_VERSYM` of the wanted symbols, `DT_VERNEED` with one record per wanted symbol, and their
+    /// number.
+    fn needed_versions(&self, strings: &mut StringTable) -> (Vec<u8>, Vec<u8>, u64) {
         let mut indices = vec![0_u16];
         let mut records: Vec<[u8; 32]> = Vec::new();
         for wanted in &self.wanted {
@@ -351,16 +374,56 @@ impl Library {
             record[..4].copy_from_slice(&[1, 0, 1, 0]);
             record[4..8].copy_from_slice(&half_word(strings.add(library)));
             record[8..16].copy_from_slice(&words(&[16 | 32 << 32]));
+            record[20] = if wanted.is_weak { 2 } else { 0 };
             record[22..24].copy_from_slice(&index.to_le_bytes());
             record[24..28].copy_from_slice(&half_word(strings.add(version)));
             records.push(record);
         }
-        indices.resize(indices.len() + self.exports.len(), 1);
         if let Some(last) = records.last_mut() {
             last[12..16].fill(0);
         }
         let count = records.len() as u64;
         (indices.into_iter().flat_map(u16::to_le_bytes).collect(), records.concat(), count)
+    }
+}
+
+impl Library {
+    /// `DT_VERDEF`, one record per version that an export is defined in; adds the exports' places
+    /// to `DT_VERSYM`.
+    fn defined_versions(
+        &self,
+        strings: &mut StringTable,
+        need_count: u64,
+        indices: &mut Vec<u8>,
+    ) -> Vec<[u8; 28]> {
+        let mut versions: Vec<&str> = Vec::new();
+        for definition in &self.exports {
+            let place = definition.version.map(|version| {
+                let known = versions.iter().position(|known| *known == version);
+                known.unwrap_or_else(|| {
+                    versions.push(version);
+                    versions.len() - 1
+                })
+            });
+            let first = need_count + 2;
+            let index = place.map_or(1, |place| place as u64 + first);
+            indices.extend(u16::try_from(index).expect("a few").to_le_bytes());
+        }
+        let mut records: Vec<[u8; 28]> = Vec::new();
+        for version in versions {
+            let index = need_count + 2 + records.len() as u64;
+            let mut record = [0; 28];
+            record[..2].copy_from_slice(&[1, 0]);
+            record[4..6].copy_from_slice(&u16::try_from(index).expect("a few").to_le_bytes());
+            record[6] = 1;
+            record[12..20].copy_from_slice(&words(&[0x14 | 0x1c << 32]));
+            record[20..24].copy_from_slice(&half_word(strings.add(version)));
+            records.push(record);
+        }
+        if let Some(last) = records.last_mut() {
+            last[16..20].fill(0);
+        }
+        records
     }
 }
 

@@ -23,6 +23,12 @@ impl DottedVersion {
     }
 }
 
+impl<const N: usize> From<[u32; N]> for DottedVersion {
+    fn from(numbers: [u32; N]) -> Self {
+        Self(numbers.into())
+    }
+}
+
 impl FromStr for DottedVersion {
     type Err = VersionError;
 

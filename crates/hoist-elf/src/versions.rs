@@ -10,7 +10,8 @@ use crate::error::ElfError;
 use crate::image::Image;
 use crate::segments::LoadMap;
 use crate::spec::{
-    DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM, VER_FLG_WEAK, VERSYM_HIDDEN,
+    DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM, VER_FLG_BASE, VER_FLG_WEAK,
+    VERSYM_HIDDEN,
 };
 use crate::symbols::Symbol;
 
@@ -25,6 +26,17 @@ pub struct VersionNeed {
     pub is_weak: bool,
     /// The symbols wanted in it, in table order; none when only the version itself is wanted.
     pub symbols: Vec<Arc<str>>,
+}
+
+/// What a library says about the versions of its symbols.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Versions {
+    /// Whether each of its symbols has a place for a version (`DT_VERSYM`).
+    pub(crate) has_indices: bool,
+    /// Versions that it defines, in table order, without the one that is the file's own name.
+    pub(crate) defined: Vec<Arc<str>>,
+    /// Versions that other libraries must define, in table order.
+    pub(crate) needs: Vec<VersionNeed>,
 }
 
 /// One table of linked records: where it starts, how it is called, how many it says it has.
@@ -61,14 +73,15 @@ const DEFINITION: RecordShape = RecordShape {
     aux_bytes: 8,
 };
 
-/// Gives every symbol its version and returns the versions that other libraries must define.
+/// Gives every symbol its version and returns those of the library and of others.
 pub(crate) fn read_versions(
     map: &LoadMap<'_>,
     entries: &Entries,
     strings: &Strings<'_>,
     symbols: &mut [Symbol],
-) -> Result<Vec<VersionNeed>, ElfError> {
+) -> Result<Versions, ElfError> {
     let mut needs = Vec::new();
+    let mut defined = Vec::new();
     let mut need_by_index = BTreeMap::new();
     if let Some(records) = Records::find(map, entries, DT_VERNEED, DT_VERNEEDNUM, "DT_VERNEED")? {
         records.walk(&NEED, |record, auxes| {
@@ -90,15 +103,23 @@ pub(crate) fn read_versions(
         records.walk(&DEFINITION, |record, auxes| {
             // The first name is the version, the others are those it inherits from.
             if let Some(&aux) = auxes.first() {
-                definition_by_index.insert(records.u16(record + 4)?, records.text(strings, aux)?);
+                let version = records.text(strings, aux)?;
+                if records.u16(record + 2)? & VER_FLG_BASE == 0 {
+                    defined.push(Arc::clone(&version));
+                }
+                definition_by_index.insert(records.u16(record + 4)?, version);
             }
             Ok(())
         })?;
     }
-    let Some(address) = entries.get(DT_VERSYM) else { return Ok(needs) };
+    let Some(address) = entries.get(DT_VERSYM) else {
+        return Ok(Versions { has_indices: false, defined, needs });
+    };
     let indices = map.bytes_at(address, symbols.len() as u64 * 2, "DT_VERSYM")?;
     for (at, symbol) in (0..).step_by(2).zip(symbols.iter_mut()) {
-        let index = indices.u16(at, "DT_VERSYM")? & !VERSYM_HIDDEN;
+        let index = indices.u16(at, "DT_VERSYM")?;
+        symbol.is_version_hidden = index & VERSYM_HIDDEN != 0;
+        let index = index & !VERSYM_HIDDEN;
         if index < 2 {
             continue; // 0 is local, 1 is global without a version
         }
@@ -109,7 +130,48 @@ pub(crate) fn read_versions(
             needs[need].symbols.push(Arc::clone(&symbol.name));
         }
     }
-    Ok(needs)
+    Ok(Versions { has_indices: true, defined, needs })
+}
+
+/// A name in the version tables.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VersionName {
+    /// Where its index is stored.
+    pub(crate) address: u64,
+    /// Its index in the string table.
+    pub(crate) index: u64,
+    /// Whether it is that of a library in `DT_VERNEED`, which must be needed by that name.
+    pub(crate) is_needed_library: bool,
+}
+
+/// Finds every name in the version tables and where its index is stored.
+pub(crate) fn version_names(
+    map: &LoadMap<'_>,
+    entries: &Entries,
+) -> Result<Vec<VersionName>, ElfError> {
+    let mut names = Vec::new();
+    for (tag, count_tag, table, shape) in [
+        (DT_VERNEED, DT_VERNEEDNUM, "DT_VERNEED", &NEED),
+        (DT_VERDEF, DT_VERDEFNUM, "DT_VERDEF", &DEFINITION),
+    ] {
+        let Some(records) = Records::find(map, entries, tag, count_tag, table)? else { continue };
+        let is_need = tag == DT_VERNEED;
+        let start = entries.get(tag).unwrap_or(0);
+        let name = |at: u64, is_needed_library| {
+            let index = records.bytes.u32(at, table)?.into();
+            Ok::<_, ElfError>(VersionName { address: start + at, index, is_needed_library })
+        };
+        records.walk(shape, |record, auxes| {
+            if is_need {
+                names.push(name(record + 4, true)?);
+            }
+            for aux in auxes {
+                names.push(name(if is_need { aux + 8 } else { *aux }, false)?);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(names)
 }
 
 impl<'a> Records<'a> {

@@ -1,10 +1,16 @@
 //! Any bytes are read or refused: no panic, no endless walk, no memory out of proportion.
 
+use hoist_elf::edit::{Edit, rewrite, split_debug, verify_edit};
 use hoist_elf::testing::{Library, Wanted};
 use hoist_elf::{ElfFacts, extent_bytes, find_local_symbol};
 use proptest::prelude::*;
 
+#[expect(unreachable_pub, reason = "the fuzz targets call it, too")]
+#[path = "../../../fuzz/src/elf/mod.rs"]
+mod elf;
+
 const SMALL: &[u8] = include_bytes!("fixtures/small.so");
+const MOJO: &[u8] = include_bytes!("fixtures/nearest.so");
 
 /// Reads `bytes` in every way; a panic fails the test.
 fn read_all(bytes: &[u8]) {
@@ -89,5 +95,59 @@ proptest! {
         let wanted = vec![Wanted::versioned("malloc", "libc.so.6", "GLIBC_2.2.5")];
         let library = Library { wanted, ..Library::new() };
         read_all(&edited(&library.build(), &edits));
+    }
+}
+
+/// Edits `bytes` in several ways: what comes out was asked for, or there is an error.
+fn edit_all(bytes: &[u8]) {
+    for edits in [
+        vec![Edit::Runpath(None)],
+        vec![Edit::Runpath(Some("/somewhere/else".repeat(9)))],
+        vec![Edit::Soname("libnew.so".to_owned()), Edit::BindNow],
+        vec![Edit::AddNeeded("libm.so.6".to_owned()), Edit::NonExecutableStack],
+    ] {
+        if let Ok(edited) = rewrite(bytes, &edits) {
+            verify_edit(bytes, &edited, &edits).expect("an edit verifies itself");
+            let most = 2 * bytes.len() + (2 << 20);
+            assert!(edited.bytes.len() < most, "{} from {}", edited.bytes.len(), bytes.len());
+        }
+    }
+    let _ = split_debug(bytes, "x.debug");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_library_is_edited_or_refused(edits in edits(SMALL.len())) {
+        edit_all(&edited(SMALL, &edits));
+    }
+
+    #[test]
+    fn a_damaged_library_of_mojo_is_edited_or_refused(edits in edits(MOJO.len())) {
+        edit_all(&edited(MOJO, &edits));
+    }
+
+    #[test]
+    fn any_bytes_are_edited_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        edit_all(&bytes);
+    }
+}
+
+/// Asks the same as the fuzz target, of libraries with a byte changed or without their end.
+#[test]
+fn neighbours_of_the_fixtures_are_edited_or_refused() {
+    for library in [SMALL, MOJO] {
+        for kind in 0..8 {
+            let mut seed = [&[kind, 7], "$ORIGIN".as_bytes(), library].concat();
+            elf::rewrite(&seed);
+            let step = 67 + usize::from(kind); // other places for each kind
+            for place in (0..seed.len()).step_by(step) {
+                elf::rewrite(&seed[..place]);
+                seed[place] ^= 0x81;
+                elf::rewrite(&seed);
+                seed[place] ^= 0x81;
+            }
+        }
     }
 }

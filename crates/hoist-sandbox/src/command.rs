@@ -19,7 +19,7 @@ use rustix::thread::{
 
 use crate::spec::{HostSpec, Limits, Spec};
 use crate::wire::{Failure, errno};
-use crate::{limits, sys};
+use crate::{limits, slate, sys};
 
 /// What a process executes, and as what.
 pub(crate) struct Command<'a> {
@@ -29,17 +29,20 @@ pub(crate) struct Command<'a> {
     limits: &'a Limits,
     /// Whether it gives up all privileges; a command on the host keeps the user's.
     confined: bool,
+    /// Number of the first open file that it does not get.
+    first_closed: u32,
 }
 
 impl<'a> Command<'a> {
     pub(crate) fn confined(spec: &'a Spec) -> Self {
-        let Spec { command, env, cwd, limits, .. } = spec;
-        Self { arguments: command, env, cwd, limits, confined: true }
+        let Spec { command, env, cwd, limits, slate, .. } = spec;
+        let first_closed = if slate.is_empty() { slate::FILE } else { slate::FILE + 1 };
+        Self { arguments: command, env, cwd, limits, confined: true, first_closed }
     }
 
     pub(crate) fn on_host(spec: &'a HostSpec) -> Self {
         let HostSpec { command, env, cwd, limits } = spec;
-        Self { arguments: command, env, cwd, limits, confined: false }
+        Self { arguments: command, env, cwd, limits, confined: false, first_closed: slate::FILE }
     }
 
     /// Starts the command as a child whose output goes where this process' standard output goes.
@@ -78,7 +81,8 @@ impl<'a> Command<'a> {
         if getppid() != Some(parent) {
             sys::exit_now(127); // the init died before the line above
         }
-        sys::close_on_exec_from(3).map_err(Failure::step("close", "inherited files"))?;
+        sys::close_on_exec_from(self.first_closed)
+            .map_err(Failure::step("close", "inherited files"))?;
         self.execute()
     }
 

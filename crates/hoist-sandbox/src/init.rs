@@ -13,6 +13,7 @@ use rustix::process::{
 
 use crate::command::Command;
 use crate::level::{Level, Obstacle};
+use crate::slate::Slate;
 use crate::spec::{HostSpec, Spec};
 use crate::supervise::{Tree, has_hung_up, supervise};
 use crate::wire::{Failure, Report, Request};
@@ -61,10 +62,11 @@ fn serve() -> Result<Report, Failure> {
         Request::RunOnHost { spec } => run_on_host(&spec),
         Request::Run { spec, user_namespace } => {
             let read_only_proc = geteuid().is_root();
+            let slate = Slate::open(&spec.slate)?; // before other files take its number
             namespaces::enter(user_namespace, spec.network, &spec.hostname)?;
             let outer = fork_inner_init()?;
             let (level, _) = enter_root(&spec, user_namespace, read_only_proc)?;
-            run_inside(&spec, level, outer.as_fd())
+            run_inside(&spec, level, outer.as_fd(), slate.as_ref())
         }
         Request::Probe { user_namespace } => {
             let read_only_proc = geteuid().is_root();
@@ -120,11 +122,18 @@ fn enter_root(
     Ok((level, obstacle))
 }
 
-fn run_inside(spec: &Spec, level: Level, outer: BorrowedFd<'_>) -> Result<Report, Failure> {
+fn run_inside(
+    spec: &Spec,
+    level: Level,
+    outer: BorrowedFd<'_>,
+    slate: Option<&Slate>,
+) -> Result<Report, Failure> {
     let hoist = io::stderr();
     let lifelines = [hoist.as_fd(), outer];
     let command = Command::confined(spec);
-    supervise(&command, spec.limits.wall, level, Tree::Namespace, &lifelines).map(Report::Ended)
+    let mut outcome = supervise(&command, spec.limits.wall, level, Tree::Namespace, &lifelines)?;
+    outcome.slate = slate.map(Slate::read).transpose()?.unwrap_or_default();
+    Ok(Report::Ended(outcome))
 }
 
 fn run_on_host(spec: &HostSpec) -> Result<Report, Failure> {

@@ -4,10 +4,11 @@
 //! the mounts are attached. So no path inside, whatever links an earlier build left there, can
 //! lead the set-up to the host.
 
+use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, fstat};
@@ -57,7 +58,7 @@ pub(crate) fn enter(spec: &Spec, proc_read_only: bool) -> Result<Option<Obstacle
     make_dir(Path::new("/proc"))?;
     attach(&proc, Path::new("/proc"))?;
     for dir in ["/dev/shm", "/tmp"] {
-        mount_scratch(dir)?;
+        mount_scratch(dir, spec.limits.scratch_bytes)?;
     }
     for link in &spec.symlinks {
         make_symlink(&link.target, &link.link)?;
@@ -67,7 +68,7 @@ pub(crate) fn enter(spec: &Spec, proc_read_only: bool) -> Result<Option<Obstacle
         attach(&tree, target)?;
     }
     for file in &spec.files {
-        write_file(&file.path, &file.contents)?;
+        write_file(&file.path, &file.contents, file.executable)?;
     }
     let root = open_tree(CWD, "/", OpenTreeFlags::OPEN_TREE_CLOEXEC)
         .map_err(Failure::step("open", "/"))?;
@@ -172,7 +173,7 @@ fn leave_host_root() -> Result<(), Failure> {
 fn attach_devices(devices: Vec<(PathBuf, OwnedFd)>) -> Result<(), Failure> {
     make_dir(Path::new("/dev"))?;
     for (path, tree) in devices {
-        write_file(&path, b"")?;
+        write_file(&path, b"", false)?;
         attach(&tree, &path)?;
     }
     for (target, link) in DEVICE_LINKS {
@@ -181,9 +182,12 @@ fn attach_devices(devices: Vec<(PathBuf, OwnedFd)>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn mount_scratch(dir: &str) -> Result<(), Failure> {
+/// Mounts an empty tmpfs; without a size in bytes, the kernel takes half of the memory.
+fn mount_scratch(dir: &str, size: Option<u64>) -> Result<(), Failure> {
     make_dir(Path::new(dir))?;
-    mount("tmpfs", dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=1777")
+    let size = size.map_or_else(String::new, |bytes| format!(",size={bytes}"));
+    let options = CString::new(format!("mode=1777{size}")).unwrap_or_default();
+    mount("tmpfs", dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
         .map_err(Failure::step("mount a tmpfs at", dir))
 }
 
@@ -199,7 +203,7 @@ fn make_mount_point(tree: &OwnedFd, target: &Path) -> Result<(), Failure> {
     } else if target.exists() {
         Ok(())
     } else {
-        write_file(target, b"")
+        write_file(target, b"", false)
     }
 }
 
@@ -208,9 +212,10 @@ fn make_symlink(target: &Path, link: &Path) -> Result<(), Failure> {
     symlink(target, link).map_err(Failure::step("make the symbolic link", link))
 }
 
-fn write_file(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+fn write_file(path: &Path, contents: &[u8], executable: bool) -> Result<(), Failure> {
     make_parent(path)?;
     OpenOptions::new()
+        .mode(if executable { 0o777 } else { 0o666 }) // the umask takes writing from others
         .write(true)
         .create_new(true)
         .open(path)

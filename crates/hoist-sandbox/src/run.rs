@@ -18,15 +18,15 @@ use rustix::process::geteuid;
 use crate::error::SandboxError;
 use crate::init;
 use crate::level::{Availability, Barrier, Level, Obstacle};
-use crate::spec::{HostSpec, Outcome, Spec};
+use crate::spec::{HostSpec, Outcome, SLATE_MAX_BYTES, Spec};
 use crate::wire::{Failure, Report, Request};
 
 /// How long to wait for the end of the output when the init has ended and so should everybody who
 /// writes it.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// A report is a few hundred bytes; more than this is no report.
-const REPORT_MAX_BYTES: usize = 64 * 1024;
+/// A report is a few hundred bytes and a slate as JSON; more than this is no report.
+const REPORT_MAX_BYTES: usize = 4096 + 4 * SLATE_MAX_BYTES;
 
 const LOG_CHUNK_BYTES: usize = 64 * 1024;
 

@@ -38,6 +38,10 @@ pub struct Spec {
     pub network: bool,
     /// What the command may use up.
     pub limits: Limits,
+    /// A slate: memory that the command finds as file 3, holding these bytes, and that comes back
+    /// as [`Outcome::slate`]. Neither it nor what the command starts can change its size, and no
+    /// output can be taken for it. At most [`SLATE_MAX_BYTES`]; empty for none.
+    pub slate: Vec<u8>,
     /// The least that will do; the run is refused when the machine gives less. [`Level::None`]
     /// means any sandbox here.
     pub require: Level,
@@ -76,7 +80,7 @@ pub struct Symlink {
     pub link: PathBuf,
 }
 
-/// A file made for the run, mode 0644; read-only unless a mount or `/tmp` around it is writable.
+/// A file made for the run; read-only unless a mount or `/tmp` around it is writable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     /// Where the command sees it.
@@ -84,11 +88,13 @@ pub struct File {
     pub path: PathBuf,
     /// All of its bytes.
     pub contents: Vec<u8>,
+    /// Whether it may be executed: mode 0755 instead of 0644.
+    pub executable: bool,
 }
 
 /// Upper bounds on one run; `None` leaves what hoist itself was given.
 ///
-/// All but [`Limits::wall`] are per-process limits of the kernel (`setrlimit(2)`). Core dumps are
+/// All but [`Limits::wall`] and [`Limits::scratch_bytes`] are per-process limits of the kernel (`setrlimit(2)`). Core dumps are
 /// always off.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -102,6 +108,8 @@ pub struct Limits {
     pub processes: Option<u64>,
     /// Size of one file (`RLIMIT_FSIZE`): the writer beyond it gets `SIGXFSZ`.
     pub file_size_bytes: Option<u64>,
+    /// All that may be written to `/tmp`, and as much again to `/dev/shm`.
+    pub scratch_bytes: Option<u64>,
     /// Open files of one process (`RLIMIT_NOFILE`).
     pub open_files: Option<u64>,
 }
@@ -137,6 +145,8 @@ pub struct Outcome {
     pub system: Duration,
     /// Resident memory of the largest single process.
     pub max_rss_bytes: u64,
+    /// What [`Spec::slate`] held when all processes of the run had ended; empty when there was none.
+    pub slate: Vec<u8>,
 }
 
 /// How a command ended.
@@ -149,6 +159,9 @@ pub enum End {
     /// It was killed at [`Limits::wall`].
     TimedOut,
 }
+
+/// The largest slate, in bytes: it travels with the outcome.
+pub const SLATE_MAX_BYTES: usize = 32 << 10;
 
 /// The longest host name that `sethostname(2)` takes.
 const HOSTNAME_MAX_BYTES: usize = 64;
@@ -166,6 +179,7 @@ impl Spec {
             hostname: "hoist".to_owned(),
             network: false,
             limits: Limits::default(),
+            slate: Vec::new(),
             require: Level::None,
         }
     }
@@ -188,6 +202,10 @@ impl Spec {
         }
         if self.hostname.len() > HOSTNAME_MAX_BYTES {
             return Err(bad("hostname", Path::new(&self.hostname), "at most 64 bytes"));
+        }
+        if self.slate.len() > SLATE_MAX_BYTES {
+            let found = format!("{} bytes", self.slate.len());
+            return Err(bad("slate", Path::new(&found), "at most 32 KiB"));
         }
         Ok(())
     }

@@ -83,6 +83,7 @@ pub(crate) fn supervise(
         user: usage.user,
         system: usage.system,
         max_rss_bytes: usage.max_rss_bytes,
+        slate: Vec::new(),
     })
 }
 

@@ -1,9 +1,12 @@
 //! Findings: the answers of a check, as opposed to errors, which are no answer.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing; nothing to do.
@@ -35,4 +38,20 @@ pub struct Finding {
     pub message: String,
     /// What the reader can do about it, one line; empty when there is nothing to do.
     pub fix: String,
+    /// Why it is judged otherwise than its rule says; absent when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived: Option<Waived>,
+}
+
+/// Why a finding is judged otherwise than its rule and the policy say: a `[[check.waive]]` of
+/// `hoist.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waived {
+    /// What the author wrote.
+    pub reason: String,
+    /// The last day on which it counts, as `2027-01-31`; absent when it always does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// How bad the finding is without it.
+    pub otherwise: Severity,
 }

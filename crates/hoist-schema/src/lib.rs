@@ -8,9 +8,12 @@ pub mod exit;
 pub mod finding;
 pub mod lock;
 pub mod manifest;
+pub mod python;
 pub mod record;
+pub mod repair;
 
 pub use exit::Exit;
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Severity, Waived};
 pub use lock::{Lock, LockError};
 pub use manifest::{Manifest, ManifestError};
+pub use repair::Repair;

@@ -51,6 +51,25 @@ pub struct CheckedLibrary {
     pub exports: usize,
     /// Its size in bytes.
     pub size_bytes: u64,
+    /// All symbols that other libraries can find in it.
+    pub exported: usize,
+    /// Oldest glibc that it loads with, e.g. `2.17`; absent when it asks for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub glibc: Option<String>,
+}
+
+/// Where `hoist check --fix` wrote, after a record for each repair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FixRecord {
+    /// The repaired copy.
+    pub output: String,
+    /// Whether it was there already, with the same bytes.
+    pub already_there: bool,
+    /// What differs from the input or is new, relative to the copy, or to its folder when it is a
+    /// file.
+    pub changed: Vec<String>,
+    /// What is left to find in it, warnings and errors.
+    pub left: Vec<Finding>,
 }
 
 /// One generation of a profile, as `hoist generations` lists it.
@@ -142,6 +161,17 @@ pub struct CheckRecord {
     pub worst: Option<Severity>,
 }
 
+/// One file that `hoist bindgen` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BindingsRecord {
+    /// The package whose functions it has.
+    pub package: String,
+    /// Name of the module.
+    pub module: String,
+    /// The file.
+    pub path: String,
+}
+
 /// What `hoist flake` wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FlakeRecord {
@@ -166,6 +196,8 @@ pub struct RuleRecord {
     pub rule: String,
     /// How bad a finding of it usually is.
     pub severity: Severity,
+    /// The same by each policy.
+    pub by_policy: Map<String, Value>,
     /// What it finds, as one line.
     pub title: String,
     /// What, why, how to fix, and an example, in Markdown.

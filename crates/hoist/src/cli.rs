@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use hoist_schema::Exit;
 
 use crate::commands::{
-    build, check, completions, doctor, explain, flake, generations, init, pack, rollback, run,
-    schema, ship, store, switch,
+    bindgen, build, check, completions, doctor, explain, flake, generations, init, pack, rollback,
+    run, schema, ship, store, switch,
 };
 use crate::error::CliError;
 use crate::output::Output;
@@ -64,6 +64,7 @@ enum Command {
     Build(build::BuildArgs),
     Check(check::CheckArgs),
     Explain(explain::ExplainArgs),
+    Bindgen(bindgen::BindgenArgs),
     Pack(pack::PackArgs),
     Store(store::StoreArgs),
     Switch(switch::SwitchArgs),
@@ -106,6 +107,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, CliError> {
         Command::Ship(args) => ship::run(&args, &settings, out),
         Command::Build(args) => build::run(&args, &settings, out),
         Command::Check(args) => check::run(&args, &settings, out),
+        Command::Bindgen(args) => bindgen::run(&args, &settings, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Pack(args) => pack::run(&args, &settings, out),
         Command::Store(args) => store::run(&args, &settings, out),

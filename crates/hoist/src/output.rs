@@ -73,6 +73,21 @@ impl Output {
         }
     }
 
+    /// Prints a text that ends its own lines, as what another program reads.
+    pub(crate) fn whole(&self, text: &str) {
+        self.print(text.trim_end_matches('\n'));
+    }
+
+    /// Width of the terminal that results go to, in characters; `None` where it is none.
+    pub(crate) fn width() -> Option<usize> {
+        let stdout = io::stdout();
+        if !stdout.is_terminal() {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
+        Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+    }
+
     /// Why something that was printed did not arrive, if so.
     pub(crate) fn take_lost(&self) -> Option<io::Error> {
         self.lost.take()

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hoist_build::Promise;
-use hoist_schema::manifest::{MANIFEST_FILE, ManifestError};
+use hoist_check::{POLICY_NAMES, Policy, explain, nearest_rule};
+use hoist_schema::manifest::{MANIFEST_FILE, ManifestError, Problem};
 use hoist_schema::{Exit, Manifest};
 
 use crate::error::CliError;
@@ -36,6 +37,10 @@ impl Project {
         let file = folder.join(MANIFEST_FILE);
         let text = read_manifest(&file)?;
         let manifest = Manifest::parse(&text).map_err(|error| refusal(&file, &error))?;
+        let problems = unknown_names(&text, &manifest);
+        if !problems.is_empty() {
+            return Err(refusal(&file, &ManifestError { problems }));
+        }
         let promise = Promise::read(&folder, &manifest, &system())?;
         Ok(Self { folder, manifest, promise })
     }
@@ -83,6 +88,33 @@ fn read_manifest(file: &Path) -> Result<String, CliError> {
         let message = format!("{} is no text: byte {byte} is not UTF-8", file.display());
         CliError::new(Exit::Usage, message).hint("save it as UTF-8")
     })
+}
+
+/// Names in `[check]` that no rule and no policy has.
+fn unknown_names(text: &str, manifest: &Manifest) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(name) = manifest.check.policy.as_ref().filter(|name| Policy::named(name).is_none())
+    {
+        let nearest = Policy::nearest(name).map(|near| format!("did you mean `{near}`? "));
+        let hint =
+            format!("{}policies are {}", nearest.unwrap_or_default(), POLICY_NAMES.join(", "));
+        let message = format!("there is no policy `{name}`");
+        problems.push(Problem::at(text, &["check", "policy"], message, &hint));
+    }
+    for (index, waive) in manifest.check.waive.iter().enumerate() {
+        if explain(&waive.rule).is_some() {
+            continue;
+        }
+        let hint = match nearest_rule(&waive.rule) {
+            Some(near) => format!("did you mean `{}`? `hoist explain` lists the rules", near.id),
+            None => "`hoist explain` lists the rules".to_owned(),
+        };
+        let message = format!("there is no rule `{}`", waive.rule);
+        let path = ["check", "waive", &index.to_string(), "rule"];
+        problems.push(Problem::at(text, &path, message, &hint));
+    }
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems
 }
 
 /// Every problem with the line it is on, marked.

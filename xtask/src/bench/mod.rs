@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what hoist costs beside a named peer, measured in one run. Prints the
 //! tables of `docs/benchmarks.md`.
 
+mod check;
 mod measure;
 mod pack;
 mod ship;
@@ -24,12 +25,22 @@ pub(crate) struct BenchArgs {
     /// The program to measure [default: the release build of this repository]
     #[arg(long, value_name = "FILE")]
     hoist: Option<PathBuf>,
-    /// Of pack: print one JSON record for each row instead of a table
+    /// Of pack and check: print one JSON record for each row instead of a table
     #[arg(long)]
     json: bool,
     /// Of pack: the large tree [default: Mojo, unpacked from its wheels]
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
+    /// Of check: the folder with the wheels of numpy, faiss-cpu and scipy [default: those that
+    /// `cargo xtask test` got]
+    #[arg(long, value_name = "DIR")]
+    wheels: Option<PathBuf>,
+}
+
+impl BenchArgs {
+    fn wheels(&self) -> PathBuf {
+        self.wheels.clone().unwrap_or_else(|| root().join("target/xtask/wheels"))
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -38,6 +49,8 @@ enum What {
     Ship,
     /// Adding, hashing, verifying and switching, beside Nix and `cp`
     Pack,
+    /// The score on the suite of libraries, and the check beside tools that do part of it
+    Check,
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
@@ -49,6 +62,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     match args.what {
         What::Ship => ship::run(&subject, args.rounds),
         What::Pack => pack::run(&subject, args),
+        What::Check => check::run(&subject, args),
     }
 }
 

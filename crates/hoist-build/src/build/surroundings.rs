@@ -5,12 +5,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hoist_sandbox::{Access, File, HostSpec, Level, Limits, Mount, Outcome, Spec, Symlink};
+use hoist_sandbox::{Access, File, HostSpec, Level, Limits, Mount, Outcome, Spec, System};
 use hoist_schema::manifest::Manifest;
 
 use super::Request;
 use crate::BuildError;
-use crate::system::{self, System};
 use crate::toolchain::{self, Places, Prepared};
 
 /// 1980-01-01, the earliest time that every archive format can tell.
@@ -49,16 +48,13 @@ impl Surroundings<'_> {
                 command: command.collect(),
                 env: self.env(|(_, inside)| inside),
                 cwd: self.seen.source.clone(),
-                symlinks: system
-                    .links
-                    .iter()
-                    .map(|(target, link)| Symlink { target: target.clone(), link: link.clone() })
-                    .collect(),
-                mounts: self.mounts(&system),
+                mounts: self.mounts(system.mounts),
+                symlinks: system.symlinks,
                 files: account_files(),
                 hostname: "hoist".to_owned(),
                 network: manifest.build.network,
                 limits,
+                slate: Vec::new(),
                 require: Level::SharedProc,
             };
             hoist_sandbox::run(&spec, on_output)
@@ -69,8 +65,8 @@ impl Surroundings<'_> {
     fn env(&self, side: impl Fn(&(PathBuf, PathBuf)) -> &PathBuf) -> BTreeMap<OsString, OsString> {
         let Request { manifest, toolchain, .. } = *self.request;
         let own = toolchain.path.iter().map(side).cloned();
-        let path: Vec<PathBuf> = own.chain(system::PATH.map(PathBuf::from)).collect();
-        let path = std::env::join_paths(path).unwrap_or_else(|_| system::PATH.join(":").into());
+        let path: Vec<PathBuf> = own.chain(System::PATH.map(PathBuf::from)).collect();
+        let path = std::env::join_paths(path).unwrap_or_else(|_| System::PATH.join(":").into());
         let temp =
             if self.seen.on_host { self.host.home.clone().into_os_string() } else { "/tmp".into() };
         let mut env: BTreeMap<OsString, OsString> = BTreeMap::from([
@@ -91,14 +87,12 @@ impl Surroundings<'_> {
         env
     }
 
-    fn mounts(&self, system: &System) -> Vec<Mount> {
+    fn mounts(&self, mut mounts: Vec<Mount>) -> Vec<Mount> {
         let mount = |source: &Path, target: &Path, access| Mount {
             source: source.to_owned(),
             target: target.to_owned(),
             access,
         };
-        let mut mounts: Vec<Mount> =
-            system.mounts.iter().map(|path| mount(path, path, Access::ReadOnly)).collect();
         mounts.extend(
             self.request
                 .toolchain
@@ -143,7 +137,11 @@ fn account_files() -> Vec<File> {
         ("/etc/group", "build:x:1000:\n"),
         ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
     ]
-    .map(|(path, contents)| File { path: path.into(), contents: contents.into() })
+    .map(|(path, contents)| File {
+        path: path.into(),
+        contents: contents.into(),
+        executable: false,
+    })
     .into()
 }
 

@@ -15,10 +15,10 @@ mod zig;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hoist_sandbox::System;
 use hoist_schema::manifest::{Library, Manifest, ToolchainKind};
 
 use crate::digest::{DigestBook, sha256_of};
-use crate::system::System;
 use crate::{BuildError, CacheDirs, Sources, WorkDir};
 
 /// A compiler that was found on this host.

@@ -7,11 +7,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use hoist_sandbox::System;
 use hoist_schema::manifest::Manifest;
 
 use super::{Finder, cc};
 use crate::BuildError;
-use crate::system;
 
 /// What stands for a program in a toolchain's digest.
 pub(super) struct Identity {
@@ -27,7 +27,7 @@ pub(super) fn search_path(manifest: &Manifest) -> Vec<PathBuf> {
         return env::split_paths(path).collect();
     }
     let own = manifest.build.system.iter().map(|folder| Path::new(folder).join("bin"));
-    own.filter(|bin| bin.is_dir()).chain(system::PATH.map(PathBuf::from)).collect()
+    own.filter(|bin| bin.is_dir()).chain(System::PATH.map(PathBuf::from)).collect()
 }
 
 /// Finds a program in `folders` as `execvp` does, without resolving links: what a link is called
@@ -107,7 +107,6 @@ mod tests {
     use super::*;
     use crate::CacheDirs;
     use crate::digest::DigestBook;
-    use crate::system::System;
 
     /// Calls `look` with a finder for `build`, lines of the manifest's `[build]`.
     fn with_finder<T>(build: &str, look: impl FnOnce(&mut Finder<'_>) -> T) -> T {

@@ -1,4 +1,4 @@
-use hoist_check::{Contract, Promise};
+use hoist_check::{Contract, Promise, PromisedKind};
 use hoist_elf::testing::{Definition, Library, Wanted};
 use insta::assert_snapshot;
 
@@ -86,4 +86,45 @@ fn many_alike_findings_are_counted() {
         1001
     );
     assert!(text(&report).contains("and 3 more like these"));
+}
+
+fn promising_data(name: &str) -> Contract {
+    let promise = Promise { kind: PromisedKind::Data, ..Promise::function(name) };
+    Contract { exports: vec![promise], ..contract() }
+}
+
+#[test]
+fn a_variable_must_be_a_variable() {
+    let library = exporting(vec![
+        Definition::function("function"),
+        Definition::variable("data"),
+        Definition::absolute("number"),
+        Definition::label("label"),
+    ]);
+    assert_eq!(text(&check(&library, &promising_data("data"))), "");
+    for (name, what) in [
+        ("function", "a function"),
+        ("number", "a number, not an address"),
+        ("label", "in the code, and not marked as a variable"),
+    ] {
+        let report = check(&library, &promising_data(name));
+        assert_eq!(report.findings[0].rule, "export.kind", "{name}");
+        assert_eq!(report.findings[0].symbol.as_deref(), Some(name));
+        let message =
+            format!("`{name}` is promised as a variable by include/case.h, but is {what}");
+        assert_eq!(report.findings[0].message, message);
+    }
+}
+
+#[test]
+fn a_promised_version_must_be_there() {
+    let library = exporting(vec![Definition::function("add")]);
+    let promise = Promise { version: Some("CASE_1.1".to_owned()), ..Promise::function("add") };
+    let report = check(&library, &Contract { exports: vec![promise], ..contract() });
+    assert_eq!(report.findings[0].rule, "export.missing");
+    assert_eq!(report.findings[0].object.as_deref(), Some("CASE_1.1"));
+    assert_eq!(
+        report.findings[0].message,
+        "`add` is promised with version `CASE_1.1` by include/case.h, but exported without a version"
+    );
 }

@@ -1,5 +1,6 @@
 use hoist_check::Contract;
 use hoist_elf::testing::Library;
+use hoist_schema::Severity;
 use insta::assert_snapshot;
 
 use crate::{check, contract, text};
@@ -22,7 +23,8 @@ fn a_path_of_the_build_is_shown_with_its_place() {
 fn what_only_resembles_a_path_of_the_build_is_none() {
     let library = holding("\0/usr/build/x\0/builder/x\0/build\0/build/tmp.XXXXXX\0http://build/\0");
     assert_eq!(text(&check(&library, &leaking(&["/build"]))), "");
-    assert_eq!(text(&check(&holding("\0/build/x\0"), &contract())), "", "not asked, not judged");
+    let unasked = Contract { forbidden_paths: Vec::new(), ..contract() };
+    assert_eq!(text(&check(&holding("\0/build/x/y.c\0"), &unasked)), "", "not asked, not judged");
 }
 
 #[test]
@@ -31,4 +33,35 @@ fn a_runpath_is_not_reported_twice() {
     let report = check(&library, &leaking(&["/build"]));
     assert_eq!(report.findings[0].rule, "dyn.runpath_leak");
     assert!(report.findings.iter().all(|finding| finding.rule != "leak.build_path"));
+}
+
+#[test]
+fn a_path_of_any_build_machine_is_shown_once_for_its_folder() {
+    let strings = "\0/home/alice/src/a.c\0/home/alice/src/b.c\0/tmp/x.c\0/tmp/perf-%d.map\0\
+                   /tmp/out/{}\0/tmp/socket\0/Users/bob/.cache\0see /home for more\0";
+    assert_snapshot!(text(&check(&holding(strings), &contract())));
+}
+
+#[test]
+fn a_path_counts_for_the_longest_prefix() {
+    let library = holding("\0/home/alice/case/src/add.c\0");
+    let report = check(&library, &leaking(&["/home/alice/case"]));
+    let leaks: Vec<_> =
+        report.findings.iter().filter(|found| found.severity > Severity::Info).collect();
+    assert_eq!(leaks.len(), 1);
+    assert!(leaks[0].fix.contains("-ffile-prefix-map=/home/alice/case=."), "{}", leaks[0].fix);
+    assert_eq!(leaks[0].object.as_deref(), Some("/home/alice/case/src/add.c"));
+}
+
+#[test]
+fn the_name_of_the_machine_is_a_word_of_its_own() {
+    let named = |names: &[&str]| Contract {
+        leaked_names: names.iter().map(|&name| name.to_owned()).collect(),
+        ..contract()
+    };
+    let library = holding("\0built by alice on workhorse, linux\0");
+    assert_snapshot!(text(&check(&library, &named(&["workhorse"]))));
+    for name in ["work", "horse", "workhorses", "linux", ""] {
+        assert_eq!(text(&check(&library, &named(&[name]))), "", "{name}");
+    }
 }

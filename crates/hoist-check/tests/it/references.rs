@@ -24,7 +24,7 @@ fn a_store_path_that_nothing_keeps_is_named_once() {
 
 #[test]
 fn a_reference_that_is_kept_is_in_order() {
-    let kept = Contract { references: vec![GLIBC[..32].to_owned()], ..contract() };
+    let kept = Contract { references: Some(vec![GLIBC[..32].to_owned()]), ..contract() };
     assert_eq!(found(&format!("\0/nix/store/{GLIBC}/lib\0"), &kept), [""; 0]);
 }
 

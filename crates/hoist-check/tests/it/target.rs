@@ -1,6 +1,6 @@
-use hoist_check::{Contract, Target};
+use hoist_check::{Contract, Libc, Target};
 use hoist_elf::Machine;
-use hoist_elf::testing::Library;
+use hoist_elf::testing::{Library, Wanted};
 use insta::assert_snapshot;
 
 use crate::{check, check_bytes, contract, text};
@@ -41,4 +41,19 @@ fn a_system_has_its_target() {
     assert_eq!(Target::of_system("x86_64-linux"), Some(Target::X86_64_LINUX));
     assert_eq!(Target::of_system("aarch64-linux"), Some(Target::AARCH64_LINUX));
     assert_eq!(Target::of_system("x86_64-darwin"), None);
+}
+
+#[test]
+fn another_c_library_is_the_only_thing_said_of_what_it_needs() {
+    let needing = |needed| Library { needed: vec![needed], ..Library::new() };
+    let android = Library {
+        wanted: vec![Wanted::versioned("malloc", "libc.so", "LIBC")],
+        ..needing("libc.so")
+    };
+    let for_musl = needing("libc.musl-x86_64.so.1");
+    let said = |library| text(&check(library, &contract()));
+    let on_musl = Target { libc: Libc::Musl, ..Target::X86_64_LINUX };
+    let asked = Contract { target: on_musl, ..contract() };
+    let for_glibc = text(&check(&needing("libc.so.6"), &asked));
+    assert_snapshot!(said(&for_musl) + &said(&needing("libc.so")) + &said(&android) + &for_glibc);
 }

@@ -8,4 +8,5 @@ mod isolation;
 mod ladder;
 mod limits;
 mod processes;
+mod slate;
 mod support;

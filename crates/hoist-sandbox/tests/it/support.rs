@@ -207,6 +207,7 @@ pub(crate) fn command(words: &[&str]) -> Spec {
         hostname: "hoist".to_owned(),
         network: false,
         limits: Limits::default(),
+        slate: Vec::new(),
         require: Level::SharedProc,
     };
     // Debian and others have links where older systems have directories.
@@ -225,7 +226,7 @@ pub(crate) fn mount(source: &Path, target: &str, access: Access) -> Mount {
 }
 
 pub(crate) fn file(path: &str, contents: &str) -> File {
-    File { path: path.into(), contents: contents.into() }
+    File { path: path.into(), contents: contents.into(), executable: false }
 }
 
 /// A folder that every user may write to.

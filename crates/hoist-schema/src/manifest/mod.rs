@@ -2,6 +2,7 @@
 //!
 //! [`Manifest::parse`] reads it; [`json_schema`] describes it to editors.
 
+mod day;
 mod error;
 mod parse;
 mod units;
@@ -12,10 +13,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Severity;
+
+pub use day::Day;
 pub use error::{ManifestError, Problem};
 pub(crate) use parse::is_inside;
 pub use parse::json_schema;
-pub use units::{GlibcVersion, SizeRange, Timeout};
+pub use units::{GlibcVersion, LibstdcxxVersion, SizeRange, Timeout};
 pub(crate) use unknown::nearest_key;
 
 /// The file's name in a project folder.
@@ -60,6 +64,9 @@ pub struct Package {
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Name of a Python module, typed by the headers, to pack with the artifact; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
 }
 
 impl Package {
@@ -202,6 +209,9 @@ pub struct Check {
     /// Oldest glibc that must load it, e.g. `2.31`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glibc: Option<GlibcVersion>,
+    /// Oldest libstdc++ that must load it, by its newest `GLIBCXX_` version, e.g. `3.4.30`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libstdcxx: Option<LibstdcxxVersion>,
     /// What the fleet's CPUs have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isa: Option<IsaLevel>,
@@ -211,6 +221,46 @@ pub struct Check {
     /// Refuse exports that the header does not declare.
     #[serde(default)]
     pub exports_exact: bool,
+    /// How severe each rule is and what is asked besides: `default`, `nix`, `strict`, or
+    /// `manylinux_2_28` and its siblings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^(default|nix|strict|manylinux_2_[0-9]+)$"))]
+    pub policy: Option<String>,
+    /// Load the libraries in a sandbox of their own. When unsaid, where this machine gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<bool>,
+    /// Longest time that loading one may take; 10 seconds when unsaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_timeout: Option<Timeout>,
+    /// Findings that are judged otherwise, each for a reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waive: Vec<Waive>,
+}
+
+/// `[[check.waive]]`: findings of one rule that are judged otherwise, for a reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Waive {
+    /// The rule's id, e.g. `harden.bind_now`.
+    pub rule: String,
+    /// Only for this library, by its path in the artifact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    /// Only for this symbol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
+    /// What the findings count as.
+    #[serde(default = "info")]
+    pub severity: Severity,
+    /// Why; shown beside the finding.
+    pub reason: String,
+    /// The last day on which it counts; for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Day>,
+}
+
+fn info() -> Severity {
+    Severity::Info
 }
 
 /// `[bench]`: a command that prints a JSON object of measurements, held against bars.

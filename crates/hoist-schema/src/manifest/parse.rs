@@ -7,9 +7,10 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::unknown::unknown_keys;
+use super::unknown::{nearest_key as nearest_word, unknown_keys};
 use super::{Library, Manifest, ManifestError, Problem, ToolchainKind};
 use crate::lock::LOCK_FILE;
+use crate::python::is_module_name;
 
 /// Longest package name or version, in bytes, so that a store path's name fits (211 in Nix).
 const MAX_NAME_BYTES: usize = 100;
@@ -40,6 +41,7 @@ impl Manifest {
         judge.package(&manifest);
         judge.build(&manifest);
         judge.libraries(&manifest);
+        judge.check(&manifest);
         judge.bench(&manifest);
         judge.rollout(&manifest);
         if judge.problems.is_empty() {
@@ -49,6 +51,17 @@ impl Manifest {
             problems.sort_by_key(|problem| (problem.line, problem.column));
             Err(ManifestError { problems })
         }
+    }
+}
+
+impl Problem {
+    /// A problem with the value at `path` of the manifest `text`, which was read: keys, and from 0
+    /// the places in lists. For what only a caller can judge, such as whether a rule exists.
+    #[must_use]
+    pub fn at(text: &str, path: &[&str], message: impl Into<String>, hint: &str) -> Self {
+        let document = DeTable::parse(text);
+        let span = document.map_or(0..0, |document| place(document.get_ref(), path));
+        Self::new(text, span, message, hint)
     }
 }
 
@@ -95,6 +108,12 @@ impl Judge<'_> {
                 package.store_name()
             );
             self.report(&["package", "version"], message, "end the version otherwise");
+        }
+        if let Some(module) = package.python.as_ref().filter(|name| !is_module_name(name)) {
+            let message = format!("`{module}` cannot name a Python module here");
+            let hint =
+                "use letters, digits and `_`, and no word or module that Python needs itself";
+            self.report(&["package", "python"], message, hint);
         }
         if let Some(why) = no_profile_name(&package.name) {
             let message = format!("`{}` cannot name a profile: {why}", package.name);
@@ -220,6 +239,26 @@ impl Judge<'_> {
         }
     }
 
+    fn check(&mut self, manifest: &Manifest) {
+        for (index, waive) in manifest.check.waive.iter().enumerate() {
+            let index = index.to_string();
+            let at = |key| ["check", "waive", index.as_str(), key];
+            if waive.reason.trim().is_empty() {
+                let message = format!("`{}` is waived without a reason", waive.rule);
+                let hint = "say why it is right here, for whoever meets it next";
+                self.report(&at("reason"), message, hint);
+            }
+            let Some(path) = &waive.library else { continue };
+            if !manifest.library.iter().any(|library| library.path == *path) {
+                let known: Vec<&str> =
+                    manifest.library.iter().map(|library| &*library.path).collect();
+                let message = format!("`{path}` is no library of this project");
+                let hint = nearest_word(path, "this project", &known);
+                self.report(&at("library"), message, &hint);
+            }
+        }
+    }
+
     fn bench(&mut self, manifest: &Manifest) {
         let Some(bench) = &manifest.bench else { return };
         if bench.command.is_empty() {
@@ -295,6 +334,7 @@ pub(crate) fn is_inside(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Severity;
 
     const GOOD: &str = r#"
 [package]
@@ -482,6 +522,35 @@ header = "include/pattern_search.h"
     }
 
     #[test]
+    fn a_waiver_needs_a_reason_a_day_of_the_calendar_and_a_library_that_is_there() {
+        let waive =
+            "\n[[check.waive]]\nrule = \"harden.relro\"\nreason = \"the host asks for it\"\n";
+        let manifest = Manifest::parse(&format!("{GOOD}{waive}until = \"2027-01-31\"\n")).unwrap();
+        assert_eq!(manifest.check.waive[0].severity, Severity::Info);
+        assert_eq!(manifest.check.waive[0].until.unwrap().to_string(), "2027-01-31");
+        for (line, message) in [
+            ("until = \"2027-02-30\"", "not in the calendar"),
+            ("severity = \"fatal\"", "unknown variant"),
+            ("library = \"lib/libpattern_serch.so\"", "no library of this project"),
+        ] {
+            let problems = refused(&format!("{GOOD}{waive}{line}\n"));
+            assert_eq!(problems[0].line, 17, "{line}");
+            assert!(problems[0].message.contains(message), "{}", problems[0].message);
+        }
+        let problems = refused(&format!("{GOOD}{}", waive.replace("the host asks for it", " ")));
+        assert_eq!((problems[0].line, problems[0].column), (16, 10));
+        let problems = refused(&format!("{GOOD}{}", waive.replace("reason", "reson")));
+        assert!(problems[0].hint.starts_with("did you mean `reason`?"), "{}", problems[0].hint);
+    }
+
+    #[test]
+    fn a_caller_reports_at_a_place_too() {
+        let text = format!("{GOOD}[[check.waive]]\nrule = \"x\"\nreason = \"y\"\n");
+        let problem = Problem::at(&text, &["check", "waive", "0", "rule"], "no", "");
+        assert_eq!((problem.line, problem.column, problem.width), (14, 8, 3));
+    }
+
+    #[test]
     fn the_design_example_is_read_whole() {
         let text = format!(
             "{GOOD}[push]\nto = [\"file:///srv/cache\"]\n[deploy]\nhosts = [\"ssh://app1\"]\n\
@@ -490,6 +559,36 @@ header = "include/pattern_search.h"
         assert_eq!(Manifest::parse(&text).unwrap().rollout.unwrap().stages, [10, 50, 100]);
         let text = text.replace("10, 50, 100", "50, 10");
         assert!(refused(&text)[0].message.contains("do not rise"));
+    }
+
+    #[test]
+    fn a_python_module_has_a_name_that_can_be_imported() {
+        let with =
+            |name: &str| GOOD.replacen("[package]", &format!("[package]\npython = \"{name}\""), 1);
+        let package = Manifest::parse(&with("pattern_search")).unwrap().package;
+        assert_eq!(package.python.as_deref(), Some("pattern_search"));
+        for name in ["pattern-search", "class", "ctypes", "", "a.b"] {
+            let problems = refused(&with(name));
+            assert!(problems[0].message.contains("Python module"), "{}", problems[0].message);
+        }
+    }
+
+    #[test]
+    fn the_load_probe_is_asked_for_refused_or_left_to_the_machine() {
+        let probe = |line: &str| {
+            Manifest::parse(&format!("{GOOD}\n[check]\n{line}\n")).unwrap().check.probe
+        };
+        assert_eq!(
+            [probe(""), probe("probe = true"), probe("probe = false")],
+            [None, Some(true), Some(false)]
+        );
+        let timeout = format!("{GOOD}\n[check]\nprobe_timeout = \"2m\"\n");
+        let check = Manifest::parse(&timeout).unwrap().check;
+        assert_eq!(check.probe_timeout.unwrap().0.as_secs(), 120);
+        let problems = refused(&timeout.replace("2m", "0s"));
+        assert!(problems[0].message.contains("timeout of 0"), "{}", problems[0].message);
+        let problems = refused(&timeout.replace("probe_timeout", "probe_timout"));
+        assert!(problems[0].hint.contains("`probe_timeout`"), "{}", problems[0].hint);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Values of `hoist.toml` that carry a unit: sizes, durations, glibc versions.
+//! Values of `hoist.toml` that carry a unit: sizes, durations, versions of system libraries; and how
+//! all values that are texts are read and written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Day;
 
 /// Smallest and largest size of a file, in bytes, both allowed; written `1KiB..1MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,13 @@ pub struct GlibcVersion {
     pub major: u32,
     /// The 31 of 2.31.
     pub minor: u32,
+}
+
+/// A libstdc++ version as its symbols have it, the 3.4.30 of `GLIBCXX_3.4.30`: 3.4.9 is older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LibstdcxxVersion {
+    /// The 30 of 3.4.30; 0 for plain 3.4.
+    pub patch: u32,
 }
 
 impl FromStr for SizeRange {
@@ -106,7 +116,7 @@ impl FromStr for Timeout {
         };
         let count: u64 = digits.parse().map_err(|_| wanted())?;
         match count.checked_mul(factor) {
-            Some(0) => Err("a timeout of 0 would end every build at once".to_owned()),
+            Some(0) => Err("a timeout of 0 would end everything at once".to_owned()),
             Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
             None => Err(wanted()),
         }
@@ -134,6 +144,35 @@ impl FromStr for GlibcVersion {
 impl fmt::Display for GlibcVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for LibstdcxxVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = || {
+            format!(
+                "`{text}` is not a libstdc++ version; write the newest GLIBCXX_ version that it \
+                 has, as `3.4.30` (gcc 12)"
+            )
+        };
+        let rest = text.strip_prefix("3.4").ok_or_else(wanted)?;
+        if rest.is_empty() {
+            return Ok(Self { patch: 0 });
+        }
+        let digits = rest.strip_prefix('.').filter(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+        let patch = digits.and_then(|digits| digits.parse().ok()).ok_or_else(wanted)?;
+        Ok(Self { patch })
+    }
+}
+
+impl fmt::Display for LibstdcxxVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.patch {
+            0 => f.write_str("3.4"),
+            patch => write!(f, "3.4.{patch}"),
+        }
     }
 }
 
@@ -177,6 +216,8 @@ text_value!(
 );
 text_value!(Timeout, "Timeout", "^[0-9]+[smh]$", "90s");
 text_value!(GlibcVersion, "GlibcVersion", "^[0-9]+\\.[0-9]+$", "2.31");
+text_value!(Day, "Day", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2027-01-31");
+text_value!(LibstdcxxVersion, "LibstdcxxVersion", "^3\\.4(\\.[0-9]+)?$", "3.4.30");
 
 #[cfg(test)]
 mod tests {
@@ -202,6 +243,18 @@ mod tests {
         let version = |text: &str| text.parse::<GlibcVersion>().unwrap();
         assert!(version("2.4") < version("2.31"));
         assert!("2".parse::<GlibcVersion>().is_err());
+    }
+
+    #[test]
+    fn libstdcxx_versions_are_those_of_its_symbols() {
+        let version = |text: &str| text.parse::<LibstdcxxVersion>().unwrap();
+        assert!(version("3.4.9") < version("3.4.30"));
+        assert_eq!(version("3.4").to_string(), "3.4");
+        assert_eq!(version("3.4.30").to_string(), "3.4.30");
+        for not in ["12", "3.4.", "3.4.+1", "3.40", "GLIBCXX_3.4.30", ""] {
+            let refusal = not.parse::<LibstdcxxVersion>().unwrap_err();
+            assert!(refusal.contains("write the newest GLIBCXX_ version"), "{refusal}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One module a subcommand: its arguments, its run function.
 
+pub(crate) mod bindgen;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use hoist_build::PYTHON_DIR;
 use hoist_schema::Exit;
 use hoist_store::read_current;
 
@@ -18,7 +19,7 @@ use crate::settings::Settings;
 /// Run a command with the active generations' libraries on its paths
 ///
 /// Sets HOIST_ROOT, puts every active generation's lib folder on HOIST_LIB_PATH and
-/// LD_LIBRARY_PATH, and the hoist_runtime package on PYTHONPATH. The generations are looked up
+/// LD_LIBRARY_PATH, and the hoist_runtime package and packed Python modules on PYTHONPATH. The generations are looked up
 /// once: a later switch does not reach the running command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -38,21 +39,23 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, _: &Output) -> Result<Exi
     let packages =
         if args.package.is_empty() { active(&settings.root)? } else { args.package.clone() };
     let mut folders = Vec::new();
+    let mut modules = Vec::new();
     for package in &packages {
         let current = read_current(&settings.root, package)?.ok_or_else(|| {
             CliError::new(Exit::No, format!("`{package}` has no active generation"))
                 .hint("`hoist ship` in its project makes one")
         })?;
         folders.push(current.physical.join("lib"));
+        modules.extend(Some(current.physical.join(PYTHON_DIR)).filter(|folder| folder.is_dir()));
     }
-    let runtime = materialise_runtime(&settings.cache)?;
+    modules.insert(0, materialise_runtime(&settings.cache)?);
     let (program, words) = args.command.split_first().expect("clap asks for a command");
     let error = Command::new(program)
         .args(words)
         .env("HOIST_ROOT", &settings.root)
         .env("HOIST_LIB_PATH", joined(&folders, None)?)
         .env("LD_LIBRARY_PATH", joined(&folders, env::var_os("LD_LIBRARY_PATH").as_ref())?)
-        .env("PYTHONPATH", joined(&[runtime], env::var_os("PYTHONPATH").as_ref())?)
+        .env("PYTHONPATH", joined(&modules, env::var_os("PYTHONPATH").as_ref())?)
         .exec();
     Err(CliError::io("start", Path::new(program))(error).hint("name a program that is on PATH"))
 }

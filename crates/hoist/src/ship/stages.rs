@@ -101,7 +101,7 @@ impl Maker<'_> {
         let mut record = record_of(action.key(), &built);
         self.say_built(start.elapsed(), false, &toolchain, &record);
         let packed = self.pack(&built.out)?;
-        self.check(&built.out)?;
+        self.check(&built.out, true)?;
         let path = self.store_tree(&built.out, &packed)?;
         record.store_path = self.store.dir().print(&packed.path);
         self.settings.actions().put(&record)?;
@@ -198,9 +198,9 @@ impl Maker<'_> {
     }
 
     /// Checks the libraries in `tree`; an error finding is the end.
-    fn check(&self, tree: &Path) -> Result<(), CliError> {
+    fn check(&self, tree: &Path, is_new: bool) -> Result<(), CliError> {
         let start = Instant::now();
-        let report = check_artifact(self.project, self.settings, tree)?;
+        let report = check_artifact(self.project, self.settings, tree, is_new)?;
         let time = start.elapsed();
         self.out.record(&StageRecord::Check {
             ms: ms(time),
@@ -254,7 +254,7 @@ impl Maker<'_> {
 
     fn land_known(&self, landed: &Landed) -> Result<(), CliError> {
         let Landed { store_path, path, nar_hash, nar_size_bytes, .. } = landed;
-        self.check(path)?;
+        self.check(path, false)?;
         let start = Instant::now();
         self.say_packed(start.elapsed(), store_path, *nar_hash, *nar_size_bytes);
         self.say_stored(start.elapsed(), true, store_path, path);

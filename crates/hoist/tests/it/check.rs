@@ -121,3 +121,30 @@ fn every_rule_that_is_listed_is_explained() {
     let run = hoist.run(["explain", "export.mising"]).ended(2);
     assert!(run.stderr.contains("did you mean `export.missing`?"), "{}", run.stderr);
 }
+
+#[test]
+fn a_check_in_a_project_says_when_what_runs_is_not_what_the_project_is() {
+    let hoist = adder();
+    let run = hoist.run(["check"]).ended(1);
+    assert!(run.stderr.contains("adder was not shipped yet"), "{}", run.stderr);
+
+    let _ = hoist.run(["ship"]).ended(0);
+    let _ = hoist.run(["flake"]).ended(0);
+    let rules = |code| {
+        let records = hoist.run(["check", "--json"]).ended(code).records();
+        let rule = |record: &serde_json::Value| record["rule"].as_str().map(str::to_owned);
+        records.iter().filter_map(rule).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(0), [""; 0]);
+
+    edit(&hoist, "return a + b;", "return b + a + 0;");
+    assert_eq!(rules(0), ["stale.source"]);
+    edit(&hoist, "return b + a + 0;", "return a + b;");
+    assert_eq!(rules(0), [""; 0], "changed back is no change");
+
+    edit(&hoist, "return a + b;", "return a + b + (a == 77777);");
+    let _ = hoist.run(["ship"]).ended(0);
+    assert_eq!(rules(0), [""; 0]);
+    let _ = hoist.run(["rollback", "adder"]).ended(0);
+    assert_eq!(rules(0), ["stale.source", "stale.lock"]);
+}

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod again;
+mod against;
 mod bench;
 mod build;
 mod check;
 mod concurrent;
 mod disk;
+mod fix;
 mod flake;
 mod gc;
 mod generations;
@@ -16,6 +18,7 @@ mod init;
 mod manifest;
 mod output;
 mod packing;
+mod policy;
 mod sandbox;
 mod store;
 
