@@ -83,6 +83,9 @@ impl Gate {
             if self.tools.wheels.is_dir() {
                 command.env("HOIST_WHEELS", &self.tools.wheels);
             }
+            if self.tools.mojo_025.is_dir() {
+                command.env("HOIST_MOJO_025", &self.tools.mojo_025);
+            }
             if self.tools.complete {
                 command.env("HOIST_REQUIRE_TOOLS", "1");
             }
@@ -166,7 +169,8 @@ mod tests {
 
     fn gate(complete: bool) -> Gate {
         let path = std::env::var_os("PATH").unwrap();
-        Gate::open(|| Ok(Tools { path, wheels: "none".into(), complete })).unwrap()
+        Gate::open(|| Ok(Tools { path, wheels: "none".into(), mojo_025: "none".into(), complete }))
+            .unwrap()
     }
 
     fn sh(script: &str) -> Vec<Command> {

@@ -11,7 +11,7 @@ use crate::run::{cargo, command, find, quiet};
 use crate::{Result, trixie};
 
 /// Programs that tests run, and the Debian package of each.
-const PROGRAMS: [(&str, &str); 19] = [
+const PROGRAMS: [(&str, &str); 20] = [
     ("abidiff", "abigail-tools"),
     ("bash", "bash"),
     ("c++", "g++"),
@@ -23,6 +23,7 @@ const PROGRAMS: [(&str, &str); 19] = [
     ("g++", "g++"),
     ("gcc", "gcc"),
     ("gdb", "gdb"),
+    ("go", "golang-go"),
     ("ld.lld", "lld"),
     ("nix-env", "nix-bin"),
     ("nix-store", "nix-bin"),
@@ -48,6 +49,12 @@ const WHEELS: [&str; 6] = [
 /// environment of its own, which a new linter does not make anew.
 const MOJO: [&str; 1] = ["mojo==1.2.0"];
 
+/// An older one, which is not on `PATH`: `HOIST_MOJO_025` names its environment.
+const MOJO_025: [&str; 1] = ["mojo==0.25.6.1"];
+
+/// The Zig compiler, which unpacks to 400 MB.
+const ZIG: [&str; 1] = ["ziglang==0.17.1"];
+
 /// Wheels whose libraries are held against `auditwheel` and `readelf`, as files.
 const WHEEL_FILES: [&str; 5] =
     ["faiss-cpu==1.15.1", "numpy==2.4.6", "pyarrow==26.0.1", "scipy==1.17.1", "simsimd==6.5.16"];
@@ -62,6 +69,8 @@ pub(crate) struct Tools {
     pub(crate) path: OsString,
     /// The folder of the wheels that tests read.
     pub(crate) wheels: PathBuf,
+    /// The virtual environment of an older Mojo.
+    pub(crate) mojo_025: PathBuf,
     /// Whether all is there, so that a test that finds nothing to run has failed.
     pub(crate) complete: bool,
 }
@@ -70,13 +79,13 @@ impl Tools {
     /// Finds what is there, in `own` (the folder of this program's installations) before `PATH`,
     /// and with `may_install` gets what is missing.
     pub(crate) fn prepare(own: &Path, may_install: bool) -> Result<Self> {
-        let (venv, mojo) = (own.join("venv"), own.join("mojo"));
+        let (venv, mojo, zig) = (own.join("venv"), own.join("mojo"), own.join("zig"));
         let inherited = env::var_os("PATH").unwrap_or_default();
-        let folders = [venv.join("bin"), own.join("bin"), mojo.join("bin")];
+        let folders = [venv.join("bin"), own.join("bin"), mojo.join("bin"), zig.join("bin")];
         let path = env::join_paths(folders.into_iter().chain(env::split_paths(&inherited)))?;
-        let wheels = own.join("wheels");
+        let (wheels, mojo_025) = (own.join("wheels"), own.join("mojo-0.25"));
         if !may_install {
-            return Ok(Self { path, wheels, complete: false });
+            return Ok(Self { path, wheels, mojo_025, complete: false });
         }
         fs::create_dir_all(own)?;
         let mut installer = Installer { own, path, failures: Vec::new() };
@@ -84,6 +93,8 @@ impl Tools {
         installer.debian_packages();
         installer.wheels(&venv, &WHEELS, "numpy");
         installer.wheels(&mojo, &MOJO, "mojo");
+        installer.wheels(&mojo_025, &MOJO_025, "mojo");
+        installer.wheels(&zig, &ZIG, "ziglang");
         installer.wheel_files(&wheels, &venv.join("bin/python3"));
         installer.nextest();
         installer.trixie();
@@ -91,7 +102,7 @@ impl Tools {
             println!("not installed: {failure}");
         }
         let complete = installer.failures.is_empty();
-        Ok(Self { path: installer.path, wheels, complete })
+        Ok(Self { path: installer.path, wheels, mojo_025, complete })
     }
 
     /// Whether `program` is there.

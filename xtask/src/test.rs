@@ -89,7 +89,7 @@ fn of_kernel(folder: &Path, target: &Path) -> Vec<Command> {
 
 /// The linter and the formatter of everything in Python.
 fn ruff(kernels: &[PathBuf]) -> Result<Vec<Command>> {
-    let mut scripts = vec![root().join("python")];
+    let mut scripts = vec![root().join("python"), root().join("examples")];
     for kernel in kernels {
         let files = listed(kernel)?.into_iter();
         scripts.extend(files.filter(|file| file.extension() == Some(OsStr::new("py"))));

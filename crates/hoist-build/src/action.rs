@@ -154,13 +154,8 @@ mod tests {
         let manifest = Manifest::parse(&text).unwrap();
         let promise = Promise::read(project.path(), &manifest, "x86_64-linux").unwrap();
         let sources = Sources { project: PathBuf::new(), files: Vec::new() };
-        let toolchain = Toolchain {
-            kind: ToolchainKind::Cc,
-            version: "cc 1".to_owned(),
-            digest: "d".to_owned(),
-            mounts: Vec::new(),
-            path: Vec::new(),
-        };
+        let toolchain =
+            Toolchain::of_the_system(ToolchainKind::Cc, "cc 1".to_owned(), "d".to_owned());
         Action::new(&manifest, &sources, &toolchain, &promise, Isolation::Sandbox).unwrap().key()
     }
 

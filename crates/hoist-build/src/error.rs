@@ -50,6 +50,10 @@ pub enum BuildError {
         unseen: Option<PathBuf>,
     },
 
+    /// A compiler was found, but not the tree that it needs.
+    #[error("{} leads to no `{wanted}` of a whole installation", program.display())]
+    NoTree { program: PathBuf, toolchain: &'static str, wanted: String },
+
     /// The toolchain has no preset in this version.
     #[error("toolchain `{toolchain}` has no preset in this version of hoist")]
     NoPreset { toolchain: &'static str },
@@ -119,7 +123,16 @@ impl BuildError {
                     unseen.display()
                 ));
             }
+            Self::NoCompiler { program, .. } if program.contains('/') => {
+                "correct `compiler` or `command` in [build]"
+            }
             Self::NoCompiler { program, .. } => return Some(install_hint(program)),
+            Self::NoTree { toolchain, .. } => {
+                return Some(format!(
+                    "{}, or name the compiler itself with `compiler` in [build]",
+                    install_hint(toolchain)
+                ));
+            }
             Self::NoPreset { .. } => "use `toolchain = \"custom\"` with `command` and `system`",
             Self::Unsaid { key, .. } => return Some(format!("add `{key}` to hoist.toml")),
             Self::NoDependencies { .. } => {
@@ -165,6 +178,7 @@ impl BuildError {
             Self::NoOutput { .. } | Self::LinkInTheWay { .. } => Exit::No,
             Self::NoDependencies { .. } => Exit::Remote,
             Self::NoCompiler { .. }
+            | Self::NoTree { .. }
             | Self::ToolFailed { .. }
             | Self::Changed { .. }
             | Self::Sandbox(_)
@@ -178,6 +192,17 @@ fn install_hint(program: &str) -> String {
         "cargo" | "rustc" => "install Rust from https://rustup.rs".to_owned(),
         "cc" | "gcc" => "install a C compiler, as with `apt-get install gcc`".to_owned(),
         "c++" | "g++" => "install a C++ compiler, as with `apt-get install g++`".to_owned(),
+        "mojo" => {
+            "install Mojo into the project, as with `python3 -m venv .venv && .venv/bin/pip install \
+             mojo`"
+                .to_owned()
+        }
+        "go" => "install Go, as with `apt-get install golang-go`".to_owned(),
+        "zig" => {
+            "install Zig into the project, as with `python3 -m venv .venv && .venv/bin/pip install \
+             ziglang`"
+                .to_owned()
+        }
         _ => format!("install `{program}`, or correct [build] command in hoist.toml"),
     }
 }

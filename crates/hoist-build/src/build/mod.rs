@@ -2,6 +2,7 @@
 
 mod log;
 mod outputs;
+mod runtime;
 mod surroundings;
 
 use std::fs::{self, File};
@@ -13,6 +14,7 @@ use hoist_schema::manifest::Manifest;
 
 use self::log::Log;
 use self::outputs::{collect_libraries, forget_earlier_outputs, make_library_folders};
+use self::runtime::pack_runtime;
 use self::surroundings::{Surroundings, places_inside, write_home};
 use crate::digest::sha256_of;
 use crate::hidden::undeclared;
@@ -100,6 +102,7 @@ pub fn build(
         home: work.folder("home")?,
         vendor: prepared.vendor.clone().unwrap_or_else(|| work.path().join("vendor")),
         cache,
+        on_host: true,
     };
     let seen = if on_host { host.clone() } else { places_inside(manifest) };
     let times = StagedTimes::open(book_of(&host.cache));
@@ -125,6 +128,7 @@ pub fn build(
         }));
     }
     collect_libraries(manifest, toolchain, &host)?;
+    pack_runtime(manifest, toolchain, &host)?;
     Ok(Verdict::Built(Built { out: host.out, outcome }))
 }
 

@@ -79,7 +79,12 @@ fn place_of<'b>(built: &'b str, host: &'b Places) -> (&'b Path, &'b Path) {
 }
 
 /// Copies what a build left to its place in the artifact.
-fn collect(mut built: File, from: &Path, out: &Path, path: &str) -> Result<(), BuildError> {
+pub(super) fn collect(
+    mut built: File,
+    from: &Path,
+    out: &Path,
+    path: &str,
+) -> Result<(), BuildError> {
     let cannot_copy = |error| BuildError::io("copy the library", from)(error);
     let mode = built.metadata().map_err(cannot_copy)?.mode() & 0o777; // set-user-id stays behind
     let mut packed = create_file(out, Path::new(path), Mode::from_raw_mode(mode))?;

@@ -67,11 +67,8 @@ impl Surroundings<'_> {
         let own = toolchain.path.iter().map(side).cloned();
         let path: Vec<PathBuf> = own.chain(System::PATH.map(PathBuf::from)).collect();
         let path = std::env::join_paths(path).unwrap_or_else(|_| System::PATH.join(":").into());
-        let temp = if self.seen.source == self.host.source {
-            self.host.home.clone().into_os_string()
-        } else {
-            "/tmp".into()
-        };
+        let temp =
+            if self.seen.on_host { self.host.home.clone().into_os_string() } else { "/tmp".into() };
         let mut env: BTreeMap<OsString, OsString> = BTreeMap::from([
             ("HOIST_OUT".into(), self.seen.out.clone().into_os_string()),
             ("HOME".into(), self.seen.home.clone().into_os_string()),
@@ -81,7 +78,7 @@ impl Surroundings<'_> {
             ("TMPDIR".into(), temp),
             ("TZ".into(), "UTC".into()),
         ]);
-        for (name, value) in toolchain::env(toolchain.kind, self.seen) {
+        for (name, value) in toolchain::env(manifest, toolchain, self.seen) {
             env.insert(name.into(), value.into());
         }
         for (name, value) in &manifest.build.env {
@@ -124,6 +121,7 @@ pub(super) fn places_inside(manifest: &Manifest) -> Places {
         cache: "/cache".into(),
         home: "/home/build".into(),
         vendor: "/vendor".into(),
+        on_host: false,
     }
 }
 

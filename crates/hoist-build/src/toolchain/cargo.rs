@@ -56,6 +56,7 @@ pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
         digest,
         mounts: mounts.collect(),
         path: vec![(answer.sysroot.join("bin"), inside.join("bin"))],
+        runtime: None,
     })
 }
 
@@ -72,13 +73,9 @@ fn of_distribution(
         text = format!("{text}\n{name} {}", finder.book.file(file)?);
     }
     let path = own_folders(finder, &answer.sysroot).into_iter().map(|bin| (bin.clone(), bin));
-    Ok(Toolchain {
-        kind: ToolchainKind::Cargo,
-        version: answer.version,
-        digest: sha256_of(text.as_bytes()),
-        mounts: Vec::new(),
-        path: path.collect(),
-    })
+    let digest = sha256_of(text.as_bytes());
+    let system = Toolchain::of_the_system(ToolchainKind::Cargo, answer.version, digest);
+    Ok(Toolchain { path: path.collect(), ..system })
 }
 
 fn is_distribution(finder: &Finder<'_>, sysroot: &Path) -> bool {

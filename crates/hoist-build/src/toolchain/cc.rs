@@ -9,6 +9,7 @@ use hoist_schema::manifest::{Manifest, ToolchainKind};
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Grounds, output, remembered};
+use super::defaults::{code, soname, the_library};
 use super::programs::{Identity, locate};
 use super::{Finder, Toolchain};
 use crate::digest::sha256_of;
@@ -39,15 +40,16 @@ struct Answer {
 }
 
 pub(super) fn find(finder: &mut Finder<'_>, kind: ToolchainKind) -> Result<Toolchain, BuildError> {
-    let own = finder.manifest.build.command.as_ref().and_then(|command| command.first());
+    let build = &finder.manifest.build;
+    let own = build.command.as_ref().and_then(|command| command.first());
     // A driver of the manifest's own command is the compiler, in place of the preset's.
     let program = match own {
         Some(own) if is_driver(own) => own.as_str(),
-        _ => preset_driver(kind),
+        _ => build.compiler.as_deref().unwrap_or_else(|| preset_driver(kind)),
     };
     let driver = finder.program(program, &[])?;
     let Identity { version, digest } = identify(finder, &driver)?;
-    Ok(Toolchain { kind, version, digest, mounts: Vec::new(), path: Vec::new() })
+    Ok(Toolchain::of_the_system(kind, version, digest))
 }
 
 /// The system's `cc`, which links what other compilers made.
@@ -128,30 +130,17 @@ pub(super) fn command(
     manifest: &Manifest,
     sources: &Sources,
 ) -> Result<Vec<String>, BuildError> {
-    let driver = preset_driver(kind);
+    let driver = manifest.build.compiler.as_deref().unwrap_or_else(|| preset_driver(kind));
     let endings: &[&str] = match kind {
         ToolchainKind::Cxx => &[".cc", ".cpp", ".cxx", ".c"],
         _ => &[".c"],
     };
-    let unsaid = |reason: &str| BuildError::Unsaid {
-        toolchain: kind.as_str(),
-        key: "command",
-        reason: reason.to_owned(),
-    };
-    let [library] = manifest.library.as_slice() else {
-        return Err(unsaid("its own command makes one library, and there are several"));
-    };
-    let is_code = |path: &&str| endings.iter().any(|ending| path.ends_with(ending));
-    let code: Vec<&str> =
-        sources.files.iter().map(|file| file.path.as_str()).filter(is_code).collect();
-    if code.is_empty() {
-        return Err(unsaid("[build] sources name no file that it compiles"));
-    }
-    let soname = library.path.rsplit('/').next().unwrap_or(&library.path);
+    let library = the_library(kind, manifest)?;
+    let code = code(kind, sources, endings)?;
     let mut command: Vec<String> =
         [driver, "-shared", "-fPIC", "-O2", "-Iinclude"].map(str::to_owned).into();
-    command.push(format!("-Wl,-soname,{soname},-z,relro,-z,now"));
-    command.extend(["-o".to_owned(), format!("{{out}}/{}", library.path)]);
+    command.push(format!("-Wl,-soname,{},-z,relro,-z,now", soname(library)));
+    command.extend(["-o".to_owned(), format!("{{out}}/{library}")]);
     command.extend(code.into_iter().map(str::to_owned));
     Ok(command)
 }

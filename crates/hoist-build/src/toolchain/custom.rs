@@ -22,5 +22,5 @@ pub(super) fn find(finder: &mut Finder<'_>) -> Result<Toolchain, BuildError> {
         version: program.clone(),
         digest: sha256_of(program.as_bytes()),
     });
-    Ok(Toolchain { kind, version, digest, mounts: Vec::new(), path: Vec::new() })
+    Ok(Toolchain::of_the_system(kind, version, digest))
 }

@@ -5,7 +5,12 @@ mod ask;
 mod cargo;
 mod cc;
 mod custom;
+mod defaults;
+mod go;
+mod installed;
+mod mojo;
 mod programs;
+mod zig;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +34,17 @@ pub struct Toolchain {
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
     /// Folders of its programs: host path, path in the sandbox. The system's come after them.
     pub(crate) path: Vec<(PathBuf, PathBuf)>,
+    /// Host folder of the libraries that what it compiles may need at run time. Those that are
+    /// needed are packed beside the library, since hosts do not have them.
+    pub(crate) runtime: Option<PathBuf>,
+}
+
+impl Toolchain {
+    /// A toolchain that lies among the distribution's programs, where every build sees it.
+    pub(crate) fn of_the_system(kind: ToolchainKind, version: String, digest: String) -> Self {
+        let (mounts, path) = (Vec::new(), Vec::new());
+        Self { kind, version, digest, mounts, path, runtime: None }
+    }
 }
 
 /// The folders a build works with: at fixed places in the sandbox, so that debug information is
@@ -45,6 +61,8 @@ pub(crate) struct Places {
     pub(crate) home: PathBuf,
     /// Dependencies that were fetched beforehand, read-only.
     pub(crate) vendor: PathBuf,
+    /// Whether these are places of the host, and the build runs there.
+    pub(crate) on_host: bool,
 }
 
 /// What a preset prepared on the host before the build.
@@ -94,6 +112,9 @@ pub fn find(
         ToolchainKind::Cargo => cargo::find(&mut finder),
         ToolchainKind::Cc | ToolchainKind::Cxx => cc::find(&mut finder, kind),
         ToolchainKind::Custom => custom::find(&mut finder),
+        ToolchainKind::Go => go::find(&mut finder),
+        ToolchainKind::Mojo => mojo::find(&mut finder),
+        ToolchainKind::Zig => zig::find(&mut finder),
         other => Err(BuildError::NoPreset { toolchain: other.as_str() }),
     };
     let toolchain = toolchain
@@ -145,6 +166,9 @@ pub(crate) fn command(manifest: &Manifest, sources: &Sources) -> Result<Vec<Stri
     match manifest.build.toolchain {
         ToolchainKind::Cargo => Ok(cargo::command()),
         kind @ (ToolchainKind::Cc | ToolchainKind::Cxx) => cc::command(kind, manifest, sources),
+        ToolchainKind::Go => go::command(manifest, sources),
+        ToolchainKind::Mojo => mojo::command(manifest, sources),
+        ToolchainKind::Zig => zig::command(manifest, sources),
         kind => Err(BuildError::Unsaid {
             toolchain: kind.as_str(),
             key: "command",
@@ -154,9 +178,16 @@ pub(crate) fn command(manifest: &Manifest, sources: &Sources) -> Result<Vec<Stri
 }
 
 /// The variables a preset adds to the sandbox's fixed ones.
-pub(crate) fn env(kind: ToolchainKind, places: &Places) -> BTreeMap<String, String> {
-    match kind {
+pub(crate) fn env(
+    manifest: &Manifest,
+    toolchain: &Toolchain,
+    places: &Places,
+) -> BTreeMap<String, String> {
+    match toolchain.kind {
         ToolchainKind::Cargo => cargo::env(places),
+        ToolchainKind::Go => go::env(places),
+        ToolchainKind::Mojo => mojo::env(manifest, toolchain, places),
+        ToolchainKind::Zig => zig::env(places),
         _ => BTreeMap::new(),
     }
 }
@@ -165,6 +196,7 @@ pub(crate) fn env(kind: ToolchainKind, places: &Places) -> BTreeMap<String, Stri
 pub(crate) fn built(kind: ToolchainKind, library: &Library) -> Option<String> {
     library.built.clone().or_else(|| match kind {
         ToolchainKind::Cargo => Some(cargo::built(library)),
+        ToolchainKind::Go => Some(go::built(library)),
         _ => None,
     })
 }

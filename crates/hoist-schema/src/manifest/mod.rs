@@ -130,6 +130,10 @@ pub struct Build {
     pub toolchain: ToolchainKind,
     /// Globs below the project folder; only these files exist in the sandbox.
     pub sources: Vec<String>,
+    /// The compiler, where it is not the preset's first choice: a program's name, or a path from `/`
+    /// or from the project folder on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<String>,
     /// Program and arguments, without a shell. `{out}` stands for the output folder, `{cache}` for
     /// the compiler cache that is kept between builds. The preset's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,7 +165,7 @@ pub struct Library {
     #[serde(default)]
     pub exports: Vec<String>,
     /// Where the build leaves the file when it does not write into `{out}` itself; may hold
-    /// `{cache}`. The cargo preset knows it.
+    /// `{cache}`. The presets of cargo and Go know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built: Option<String>,
 }
@@ -183,6 +187,19 @@ pub enum IsaLevel {
     /// AVX-512.
     #[serde(rename = "x86-64-v4")]
     V4,
+}
+
+impl IsaLevel {
+    /// The word in `hoist.toml`, which LLVM and GCC know as a CPU too.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "x86-64",
+            Self::V2 => "x86-64-v2",
+            Self::V3 => "x86-64-v3",
+            Self::V4 => "x86-64-v4",
+        }
+    }
 }
 
 /// `[check]`: what is asked of every library of the artifact.

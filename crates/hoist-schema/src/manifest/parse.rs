@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::unknown::{nearest_key as nearest_word, unknown_keys};
-use super::{Library, Manifest, ManifestError, Problem};
+use super::{Library, Manifest, ManifestError, Problem, ToolchainKind};
 use crate::lock::LOCK_FILE;
 use crate::python::is_module_name;
 
@@ -141,6 +141,9 @@ impl Judge<'_> {
         if build.command.as_ref().is_some_and(Vec::is_empty) {
             self.report(&["build", "command"], "`command` is empty", "name a program first");
         }
+        if let Some(compiler) = &build.compiler {
+            self.compiler(build.toolchain, compiler);
+        }
         for (name, value) in &build.env {
             if name.is_empty() || name.contains(['=', '\0']) {
                 let message = format!("{name:?} cannot name an environment variable");
@@ -158,6 +161,32 @@ impl Judge<'_> {
                 self.report(&path, message, "write it from `/` on");
             }
         }
+    }
+
+    fn compiler(&mut self, toolchain: ToolchainKind, compiler: &str) {
+        let (message, hint) = match toolchain {
+            ToolchainKind::Cargo => (
+                "toolchain `cargo` does not take `compiler`: rustup chooses it".to_owned(),
+                "name the version in rust-toolchain.toml",
+            ),
+            ToolchainKind::Custom => (
+                "toolchain `custom` does not take `compiler`".to_owned(),
+                "its compiler is the first word of `command`",
+            ),
+            ToolchainKind::Cc | ToolchainKind::Cxx
+                if compiler.contains('/') && !compiler.starts_with('/') =>
+            {
+                (
+                    format!("the compiler `{compiler}` is neither a name nor an absolute path"),
+                    "write it as `clang`, or from `/` on",
+                )
+            }
+            _ if compiler.is_empty() || compiler.contains('\0') => {
+                (format!("{compiler:?} cannot name a compiler"), "name a program or a path")
+            }
+            _ => return,
+        };
+        self.report(&["build", "compiler"], message, hint);
     }
 
     fn libraries(&mut self, manifest: &Manifest) {
@@ -381,6 +410,32 @@ header = "include/pattern_search.h"
         for path in ["../x", "/etc/passwd", "a//b", "a/./b", ""] {
             let text = GOOD.replace("include/pattern_search.h", path);
             assert_eq!(refused(&text)[0].line, 12, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_compiler_is_a_name_or_a_path_of_a_toolchain_that_lets_it_be_chosen() {
+        let with = |toolchain: &str, compiler: &str| {
+            GOOD.replace("\"cargo\"", &format!("\"{toolchain}\"\ncompiler = \"{compiler}\""))
+        };
+        for (toolchain, compiler) in [
+            ("cc", "clang"),
+            ("c++", "/usr/bin/clang++"),
+            ("mojo", ".venv/bin/mojo"),
+            ("mojo", "../.venv/bin/mojo"),
+        ] {
+            let manifest = Manifest::parse(&with(toolchain, compiler)).unwrap();
+            assert_eq!(manifest.build.compiler.as_deref(), Some(compiler));
+        }
+        for (toolchain, compiler, said) in [
+            ("cargo", "rustc", "rustup chooses it"),
+            ("custom", "gcc", "does not take `compiler`"),
+            ("cc", "tools/cc", "neither a name nor an absolute path"),
+            ("mojo", "", "cannot name a compiler"),
+        ] {
+            let problems = refused(&with(toolchain, compiler));
+            assert_eq!((problems.len(), problems[0].line, problems[0].column), (1, 8, 12));
+            assert!(problems[0].message.contains(said), "{}", problems[0].message);
         }
     }
 

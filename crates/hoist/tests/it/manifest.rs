@@ -25,12 +25,12 @@ fn unknown_keys_are_shown_all_at_once_with_the_nearest_right_one() {
       |
     7 | timout = "5s"
       | ^^^^^^
-    hint: did you mean `timeout`? [build] takes `toolchain`, `sources`, `command`, `env`, `system`, `network`, `timeout`
+    hint: did you mean `timeout`? [build] takes `toolchain`, `sources`, `compiler`, `command`, `env`, `system`, `network`, `timeout`
     error: ~/project/hoist.toml:8:1: unknown key `sorces` in [build]
       |
     8 | sorces = ["src/*.c", "include/*.h"]
       | ^^^^^^
-    hint: did you mean `sources`? [build] takes `toolchain`, `sources`, `command`, `env`, `system`, `network`, `timeout`
+    hint: did you mean `sources`? [build] takes `toolchain`, `sources`, `compiler`, `command`, `env`, `system`, `network`, `timeout`
     "#);
 }
 

@@ -1,89 +1,36 @@
-//! `hoist init`: look at a project and write its manifest.
+//! What kind of project lies in a folder.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use hoist_schema::Exit;
-use hoist_schema::manifest::MANIFEST_FILE;
-use hoist_schema::record::InitRecord;
 use toml::{Table, Value};
 
 use crate::error::CliError;
-use crate::output::Output;
-
-/// Look at a project and write a commented hoist.toml
-///
-/// Knows cargo projects with a `cdylib`, and C and C++ sources. Never overwrites a hoist.toml.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  hoist init
-  hoist init kernels/pattern-search --print   show it, write nothing")]
-pub(crate) struct InitArgs {
-    /// Project folder
-    #[arg(default_value = ".")]
-    dir: PathBuf,
-    /// Print the manifest, write nothing
-    #[arg(long)]
-    print: bool,
-}
 
 /// What a look at a project found.
-struct Found {
-    toolchain: &'static str,
-    name: String,
-    version: String,
-    sources: Vec<String>,
-    library: String,
-    header: Option<String>,
+pub(super) struct Found {
+    pub(super) toolchain: &'static str,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) sources: Vec<String>,
+    pub(super) library: String,
+    pub(super) header: Option<String>,
 }
 
-pub(crate) fn run(args: &InitArgs, out: &Output) -> Result<Exit, CliError> {
-    let folder = args.dir.canonicalize().map_err(CliError::io("open", &args.dir))?;
-    let found = match look_at_cargo(&folder)? {
-        Some(found) => found,
-        None => look_at_c(&folder)?,
-    };
-    let text = manifest(&found);
-    if args.print {
-        out.line(text.trim_end());
-        return Ok(Exit::Success);
-    }
-    let file = folder.join(MANIFEST_FILE);
-    write_new(&file, &text)?;
-    out.record(&InitRecord { wrote: file.display().to_string() });
-    out.line(format!("wrote {}", file.display()));
-    if found.toolchain == "cargo" && !folder.join("Cargo.lock").is_file() {
-        Output::warn("there is no Cargo.lock, which pins what is built: `cargo generate-lockfile`");
-    }
-    if found.header.is_none() {
-        Output::warn("no C header was found: say in hoist.toml what the library promises");
-    }
-    Ok(Exit::Success)
-}
-
-/// Writes a file that must not be there yet: all of it, or nothing.
-fn write_new(file: &Path, text: &str) -> Result<(), CliError> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let mut fresh = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(CliError::io("write to", folder))?;
-    fresh.write_all(text.as_bytes()).map_err(CliError::io("write", file))?;
-    fresh.as_file().sync_all().map_err(CliError::io("write", file))?;
-    match fresh.persist_noclobber(file) {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(CliError::new(Exit::No, format!("{} is there already", file.display()))
-                .hint("move it away first, or look at a fresh one with --print"))
-        }
-        Err(error) => Err(CliError::io("write", file)(error.error)),
+/// Looks at the project in `folder`.
+///
+/// # Errors
+///
+/// Exit code 1 for one that hoist does not know or that makes no library.
+pub(super) fn at(folder: &Path) -> Result<Found, CliError> {
+    match at_cargo(folder)? {
+        Some(found) => Ok(found),
+        None => at_sources(folder),
     }
 }
 
-fn look_at_cargo(folder: &Path) -> Result<Option<Found>, CliError> {
+fn at_cargo(folder: &Path) -> Result<Option<Found>, CliError> {
     let file = folder.join("Cargo.toml");
     let Ok(text) = fs::read_to_string(&file) else { return Ok(None) };
     let cargo: Table = toml::from_str(&text).map_err(|error| {
@@ -121,7 +68,34 @@ fn look_at_cargo(folder: &Path) -> Result<Option<Found>, CliError> {
     }))
 }
 
-fn look_at_c(folder: &Path) -> Result<Found, CliError> {
+/// A kind of project that is known by its sources.
+struct Language {
+    toolchain: &'static str,
+    ending: &'static str,
+    /// Whether sources lie in folders below each other, as the modules that they are.
+    is_nested: bool,
+}
+
+const fn flat(toolchain: &'static str, ending: &'static str) -> Language {
+    Language { toolchain, ending, is_nested: false }
+}
+
+const fn nested(toolchain: &'static str, ending: &'static str) -> Language {
+    Language { toolchain, ending, is_nested: true }
+}
+
+/// In the order in which they are looked for: C among others is what they are bound to.
+const LANGUAGES: [Language; 7] = [
+    nested("mojo", "mojo"),
+    nested("zig", "zig"),
+    nested("go", "go"),
+    flat("cc", "c"),
+    flat("c++", "cpp"),
+    flat("c++", "cc"),
+    flat("c++", "cxx"),
+];
+
+fn at_sources(folder: &Path) -> Result<Found, CliError> {
     let has = |sub: &str, ending: &str| {
         fs::read_dir(folder.join(sub))
             .into_iter()
@@ -129,23 +103,53 @@ fn look_at_c(folder: &Path) -> Result<Found, CliError> {
             .flatten()
             .any(|entry| entry.path().extension().is_some_and(|found| found == ending))
     };
-    let kinds = [("cc", "c"), ("c++", "cpp"), ("c++", "cc"), ("c++", "cxx")];
-    let found = ["src", "."]
-        .into_iter()
-        .find_map(|sub| kinds.iter().find(|(_, ending)| has(sub, ending)).map(|kind| (sub, *kind)));
-    let Some((sub, (toolchain, ending))) = found else {
+    let found = ["src", "."].into_iter().find_map(|sub| {
+        let language = LANGUAGES.iter().find(|language| has(sub, language.ending))?;
+        Some((sub, language))
+    });
+    let Some((sub, language)) = found else {
         let message = format!("no project that hoist knows in {}", folder.display());
         return Err(CliError::new(Exit::No, message)
             .hint("write hoist.toml by hand; `hoist schema` tells what it takes"));
     };
-    let name = package_name(folder);
+    let toolchain = language.toolchain;
+    let own_name = if toolchain == "go" { go_module(folder) } else { None };
+    let name = own_name.unwrap_or_else(|| package_name(folder));
     let library = name.replace('-', "_");
     let header = find_header(folder, &library);
     let prefix = if sub == "." { String::new() } else { format!("{sub}/") };
-    let mut sources = vec![format!("{prefix}*.{ending}")];
+    // In the project's folder itself, folders below hold modules in Go only.
+    let is_nested = language.is_nested && (sub != "." || toolchain == "go");
+    let below = if is_nested { "**/" } else { "" };
+    let is_there = |name: &&str| folder.join(name).exists();
+    let mut sources: Vec<String> =
+        lists_of(toolchain).iter().copied().filter(is_there).map(str::to_owned).collect();
+    sources.push(format!("{prefix}{below}*.{}", language.ending));
+    if toolchain == "go" && is_there(&"vendor/modules.txt") {
+        sources.push("vendor/**".to_owned());
+    }
     sources.extend(has(sub, "h").then(|| format!("{prefix}*.h")));
     sources.extend(has("include", "h").then(|| "include/*.h".to_owned()));
     Ok(Found { toolchain, version: "0.1.0".to_owned(), name, sources, library, header })
+}
+
+/// The files in which a language's projects say what they are and use.
+fn lists_of(toolchain: &str) -> &'static [&'static str] {
+    match toolchain {
+        "go" => &["go.mod", "go.sum"],
+        _ => &[],
+    }
+}
+
+/// The last part of the module's path in `go.mod`, as far as it can name a store path.
+fn go_module(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join("go.mod")).ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("module "))?.trim();
+    // From its second edition on, a module's path ends in `/v2` or the like.
+    let edition =
+        |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.parse::<u32>().is_ok());
+    let path = path.rsplit_once('/').filter(|it| edition(it.1)).map_or(path, |it| it.0);
+    Some(package_name(Path::new(path)))
 }
 
 /// The version that a package takes from the workspace around it.
@@ -187,50 +191,21 @@ fn find_header(folder: &Path, library: &str) -> Option<String> {
     named.or(headers.first().filter(|_| headers.len() == 1)).cloned()
 }
 
-fn manifest(found: &Found) -> String {
-    let quoted = |text: &str| Value::from(text).to_string();
-    let sources = found.sources.iter().map(|glob| quoted(glob)).collect::<Vec<_>>().join(", ");
-    let promise = match &found.header {
-        Some(header) => format!(
-            "header = {}   # its prototypes are the promised exports and signatures",
-            quoted(header)
-        ),
-        None => {
-            "exports = []   # name the functions that callers use, or point `header` at a C header"
-                .to_owned()
-        }
-    };
-    format!(
-        "[package]
-name = {name}
-version = {version}
-
-[build]
-toolchain = \"{toolchain}\"
-sources = [{sources}]   # only these files exist in the sandbox
-
-[[library]]
-path = {path}
-{promise}
-
-# [check]
-# glibc = \"2.31\"          # oldest glibc that must load it
-# size = \"1KiB..10MiB\"
-
-# [bench]                 # a gate: prints a JSON object such as {{\"speedup\": 31.4}} last
-# command = [\"python3\", \"bench.py\"]
-# min = {{ speedup = 2.0 }}
-",
-        name = quoted(&found.name),
-        version = quoted(&found.version),
-        toolchain = found.toolchain,
-        path = quoted(&format!("lib/lib{}.so", found.library)),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_names_a_package_without_its_edition() {
+        let folder = tempfile::tempdir().unwrap();
+        for (module, name) in
+            [("sums", "sums"), ("a.org/x/sums", "sums"), ("a.org/sums/v2", "sums")]
+        {
+            let text = format!("// a comment\nmodule {module}\n\ngo 1.19\n");
+            fs::write(folder.path().join("go.mod"), text).unwrap();
+            assert_eq!(go_module(folder.path()).as_deref(), Some(name));
+        }
+    }
 
     #[test]
     fn a_folder_names_a_package_as_far_as_it_can() {

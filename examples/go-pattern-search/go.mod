@@ -1,0 +1,3 @@
+module example.org/pattern-search
+
+go 1.19
