@@ -56,6 +56,10 @@ pub struct CheckedLibrary {
     /// Oldest glibc that it loads with, e.g. `2.17`; absent when it asks for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub glibc: Option<String>,
+    /// The oldest system libraries that can load it, each with a symbol that decides it; empty when
+    /// it asks for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub loads_on: String,
 }
 
 /// Where `hoist check --fix` wrote, after a record for each repair.

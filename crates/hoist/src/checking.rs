@@ -8,11 +8,11 @@ use std::path::{Component, Path, PathBuf};
 use std::thread::available_parallelism;
 
 use hoist_check::{
-    Checked, CompareError, Contract, Loaded, Policy, ProbeError, Promise, Report, Target,
-    TreeError, apply_waivers, check_file, check_file_against, check_links, check_tree_on,
+    Checked, CompareError, Contract, Family, Loaded, Policy, ProbeError, Promise, Report, Target,
+    TreeError, apply_waivers, check_file, check_file_against, check_links, check_tree_on, floors,
 };
+use hoist_elf::DottedVersion;
 use hoist_elf::header::Header;
-use hoist_elf::{DottedVersion, ElfFacts};
 use hoist_schema::abi::{ABI_EDITION, ABI_PATH, AbiFile, AbiLibrary};
 use hoist_schema::manifest::{Day, IsaLevel, MANIFEST_FILE};
 use hoist_schema::record::CheckedLibrary;
@@ -355,20 +355,16 @@ fn kept(
     let is_there = |promise: &&Promise| {
         facts.is_some_and(|facts| facts.exports().any(|symbol| *symbol.name == *promise.name))
     };
+    let floors = facts.map(floors).unwrap_or_default();
     let library = CheckedLibrary {
         path: name.to_owned(),
         exports: contract.exports.iter().filter(is_there).count(),
         size_bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()),
         exported: facts.map_or(0, |facts| facts.exports().count()),
-        glibc: facts.and_then(glibc_floor).map(|version| version.to_string()),
+        glibc: floors.get(Family::Glibc).map(|floor| floor.release.to_string()),
+        loads_on: floors.to_string(),
     };
     (library, report.findings)
-}
-
-/// The release of glibc that the library needs.
-fn glibc_floor(facts: &ElfFacts) -> Option<DottedVersion> {
-    let needs = facts.version_needs.iter().filter(|need| !need.is_weak);
-    needs.filter_map(|need| DottedVersion::after("GLIBC_", &need.version)).max()
 }
 
 /// What the ABI file packed in a folder asks of each library; nothing without one.

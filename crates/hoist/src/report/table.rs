@@ -192,6 +192,7 @@ pub(super) mod tests {
             size_bytes: 4096,
             exported: 2,
             glibc: Some("2.17".to_owned()),
+            loads_on: "glibc 2.17 (because of `clock_gettime`)".to_owned(),
         };
         let symbol =
             |symbol: &str, found: Finding| Finding { symbol: Some(symbol.to_owned()), ..found };

@@ -228,7 +228,7 @@ fn last_line(args: &CheckArgs, findings: &Findings) -> String {
         return format!("{}: {summary}", count(findings.libraries.len(), "file"));
     };
     let mut facts = vec![size(library.size_bytes), count(library.exported, "export")];
-    facts.extend(library.glibc.as_ref().map(|floor| format!("glibc {floor} or newer")));
+    facts.extend((!library.loads_on.is_empty()).then(|| format!("needs {}", library.loads_on)));
     let isa = args.isa.and_then(|level| serde_json::to_value(level).ok());
     facts.extend(isa.and_then(|level| level.as_str().map(str::to_owned)));
     if findings.worst() >= Some(Severity::Warning) {
