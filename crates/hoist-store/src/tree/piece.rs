@@ -56,6 +56,16 @@ impl Piece {
         self.texts.clear();
     }
 
+    /// What a step refers to.
+    pub(super) fn text(&self, text: &Text) -> &[u8] {
+        &self.texts[text.clone()]
+    }
+
+    /// The name of a node; none for the root.
+    pub(super) fn name(&self, name: Option<&Text>) -> Option<&[u8]> {
+        name.map(|name| self.text(name))
+    }
+
     pub(super) fn add_text(&mut self, text: &[u8]) -> Text {
         let start = self.texts.len();
         self.texts.extend_from_slice(text);
