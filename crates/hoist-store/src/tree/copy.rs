@@ -60,9 +60,9 @@ pub(crate) fn read_tree(path: &Path) -> Result<TreeRead, TreeError> {
 
 /// As [`read_tree`], on this thread alone.
 pub(crate) fn read_tree_here(path: &Path) -> Result<TreeRead, TreeError> {
-    let mut reader = TreeReader::new(path)?;
+    let mut reader = TreeReader::small(path)?;
     let mut hasher = Sha256Hasher::new();
-    let mut piece = Piece::default();
+    let mut piece = Piece::small();
     loop {
         let more = reader.fill(&mut piece)?;
         hasher.take(&piece)?;
