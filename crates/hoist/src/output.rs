@@ -115,7 +115,10 @@ impl Output {
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         bar.set_style(style);
         bar.set_message(message.into());
-        bar.enable_steady_tick(Duration::from_millis(100));
+        if drawn {
+            // It turns on a thread of its own.
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
         Progress { bar }
     }
 }

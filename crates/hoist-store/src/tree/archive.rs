@@ -9,10 +9,11 @@ use hoist_nix::{Sha256Hash, Sha256Hasher};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::copy::read_tree;
+use super::nodes::Style;
 use super::piece::{Bytes, Piece};
 use super::pipeline::{Link, Source, Worker, drain, feed, run, worker};
 use super::read::{TreeReader, write_error};
-use super::write::{Style, TreeWriter};
+use super::write::TreeWriter;
 use super::{DEPTH_LIMIT, remove_tree, sync_dir};
 use crate::{FileError, TreeError};
 

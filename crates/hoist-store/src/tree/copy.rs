@@ -5,11 +5,13 @@ use std::path::Path;
 
 use hoist_nix::{Sha256Hash, Sha256Hasher};
 
+use super::crew::write_pieces;
+use super::nodes::Style;
 use super::piece::Piece;
-use super::pipeline::{Source, Stage, pump};
+use super::pipeline::{Source, Stage, Worker, feed, pump, run, worker};
 use super::read::TreeReader;
 use super::state::{Oddity, TreeState};
-use super::write::{Style, TreeWriter};
+use super::write::TreeWriter;
 use crate::TreeError;
 
 /// A tree that was read: its NAR, and what it looked like meanwhile.
@@ -36,7 +38,14 @@ pub(crate) fn copy_canonical(
     let mut reader = TreeReader::new(source)?;
     let mut hasher = Sha256Hasher::new();
     let mut tree = TreeWriter::new(parent, name, Style::Canonical)?;
-    pump(&mut reader, &mut [&mut hasher, &mut tree], source)?;
+    let mut first = Piece::default();
+    if reader.fill(&mut first)? {
+        let write: Worker<'_> = Box::new(|link| write_pieces(&mut tree, &link));
+        run(vec![worker(&mut hasher), write], source, |link| feed(&mut reader, first, &link))?;
+    } else {
+        hasher.take(&first)?;
+        tree.take(&first)?;
+    }
     tree.finish()?;
     Ok(tree_read(reader, hasher))
 }
@@ -51,9 +60,9 @@ pub(crate) fn read_tree(path: &Path) -> Result<TreeRead, TreeError> {
 
 /// As [`read_tree`], on this thread alone.
 pub(crate) fn read_tree_here(path: &Path) -> Result<TreeRead, TreeError> {
-    let mut reader = TreeReader::new(path)?;
+    let mut reader = TreeReader::small(path)?;
     let mut hasher = Sha256Hasher::new();
-    let mut piece = Piece::default();
+    let mut piece = Piece::small();
     loop {
         let more = reader.fill(&mut piece)?;
         hasher.take(&piece)?;

@@ -1,6 +1,7 @@
 //! A stack of open directories that never holds many file descriptors.
 
 use std::io;
+use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, Stat, fstat, openat};
@@ -21,7 +22,8 @@ pub(super) struct DirStack {
 
 #[derive(Debug)]
 struct Level {
-    fd: Option<OwnedFd>,
+    /// Shared with whoever still works in the directory.
+    fd: Option<Arc<OwnedFd>>,
     /// Device and inode.
     identity: (u64, u64),
 }
@@ -36,14 +38,14 @@ impl DirStack {
     }
 
     /// The directory at work.
-    pub(super) fn top(&self) -> Option<&OwnedFd> {
+    pub(super) fn top(&self) -> Option<&Arc<OwnedFd>> {
         self.levels.last().map(|level| level.fd.as_ref().expect("the innermost is open"))
     }
 
     /// Enters a directory, and returns what the system says of it.
     pub(super) fn push(&mut self, fd: OwnedFd) -> io::Result<Stat> {
         let stat = fstat(&fd)?;
-        self.levels.push(Level { fd: Some(fd), identity: identity(&stat) });
+        self.levels.push(Level { fd: Some(fd.into()), identity: identity(&stat) });
         if let Some(outer) = self.levels.len().checked_sub(OPEN_MAX + 1) {
             self.levels[outer].fd = None;
         }
@@ -51,7 +53,7 @@ impl DirStack {
     }
 
     /// Ends the directory at work and returns it.
-    pub(super) fn pop(&mut self) -> io::Result<OwnedFd> {
+    pub(super) fn pop(&mut self) -> io::Result<Arc<OwnedFd>> {
         let inner = self.levels.pop().and_then(|level| level.fd).expect("a directory is open");
         if let Some(outer) = self.levels.last_mut()
             && outer.fd.is_none()
@@ -60,7 +62,7 @@ impl DirStack {
             if identity(&fstat(&fd)?) != outer.identity {
                 return Err(io::Error::other("the directory was moved meanwhile"));
             }
-            outer.fd = Some(fd);
+            outer.fd = Some(fd.into());
         }
         Ok(inner)
     }

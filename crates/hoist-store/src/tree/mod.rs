@@ -14,12 +14,16 @@
 //! unpack    the caller's reader ──▶ SHA-256 ──▶ parse, create, write ──▶ sync
 //! ```
 //!
+//! What a copy creates, two threads create: the one that takes the pieces, and a helper.
+//!
 //! A part that fails lets go of its ends of the ring. Its neighbours find nothing to take and end,
-//! and so do theirs; no thread outlives the call. Why it is so: ADR 9.
+//! and so do theirs; no thread outlives the call. Why it is so: ADRs 9 and 14.
 
 mod archive;
 mod copy;
+mod crew;
 mod dirs;
+mod nodes;
 mod piece;
 mod pipeline;
 mod read;
@@ -32,10 +36,10 @@ mod write;
 pub(crate) use archive::unpack_canonical;
 pub use archive::{dump, hash_tree, restore};
 pub(crate) use copy::{TreeRead, copy_canonical, read_tree, read_tree_here};
+pub(crate) use nodes::seal;
 pub(crate) use remove::{remove_tree, remove_tree_counting};
 pub(crate) use state::{Oddity, TreeState, state_of};
 pub(crate) use sync::sync_dir;
-pub(crate) use write::seal;
 
 /// Most directories inside each other, the same as an archive's limit.
 const DEPTH_LIMIT: usize = 1024;

@@ -7,6 +7,10 @@ use std::ops::Range;
 /// threads costs nothing beside hashing it, short enough that a few of them are no memory.
 pub(super) const PIECE_LEN: usize = 2 * 1024 * 1024;
 
+/// The same where one thread fills the piece and hashes it: two of them fit into the cache that a
+/// processor has for itself, so that no byte comes from memory twice.
+const SMALL_PIECE_LEN: usize = 256 * 1024;
+
 /// Room for the words, the name and the target of one node.
 pub(super) const NODE_MAX_LEN: usize = 8 * 1024;
 
@@ -49,11 +53,26 @@ pub(super) enum PieceStep {
 pub(super) type Text = Range<usize>;
 
 impl Piece {
+    /// One of little memory.
+    pub(super) fn small() -> Self {
+        Self { bytes: Bytes::small(), ..Self::default() }
+    }
+
     /// Empties the piece and keeps its memory.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.steps.clear();
         self.texts.clear();
+    }
+
+    /// What a step refers to.
+    pub(super) fn text(&self, text: &Text) -> &[u8] {
+        &self.texts[text.clone()]
+    }
+
+    /// The name of a node; none for the root.
+    pub(super) fn name(&self, name: Option<&Text>) -> Option<&[u8]> {
+        name.map(|name| self.text(name))
     }
 
     pub(super) fn add_text(&mut self, text: &[u8]) -> Text {
@@ -66,16 +85,29 @@ impl Piece {
 /// Bytes that are filled from the front, which lies at the start of a page of memory. The memory
 /// stays as it was when they are cleared, so that files are read into it without writing zeros
 /// first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Bytes {
     memory: Vec<u8>,
+    /// How many of them are contents at most.
+    len_max: usize,
     /// Where the first byte is.
     start: usize,
     /// Behind the last one.
     end: usize,
 }
 
+impl Default for Bytes {
+    fn default() -> Self {
+        Self { memory: Vec::new(), len_max: PIECE_LEN, start: 0, end: 0 }
+    }
+}
+
 impl Bytes {
+    /// Those of a small piece.
+    pub(super) fn small() -> Self {
+        Self { len_max: SMALL_PIECE_LEN, ..Self::default() }
+    }
+
     pub(super) fn as_slice(&self) -> &[u8] {
         &self.memory[self.start..self.end]
     }
@@ -90,7 +122,12 @@ impl Bytes {
 
     /// How many bytes of contents still fit into the piece.
     pub(super) fn room(&self) -> usize {
-        PIECE_LEN.saturating_sub(self.len())
+        self.len_max.saturating_sub(self.len())
+    }
+
+    /// Whether there is more in it than where a piece begins.
+    pub(super) fn is_begun(&self) -> bool {
+        self.room() < self.len_max
     }
 
     /// Lets `read` fill at most `max` bytes, and no more than fit into the piece. Returns how many
@@ -110,7 +147,7 @@ impl Bytes {
     fn next(&mut self, len: usize) -> &mut [u8] {
         if self.memory.is_empty() {
             // All at once: the system gives pages where something is written.
-            self.memory = vec![0; PAGE_LEN + PIECE_LEN + NODE_MAX_LEN];
+            self.memory = vec![0; PAGE_LEN + self.len_max + NODE_MAX_LEN];
             self.start = self.memory.as_ptr().align_offset(PAGE_LEN).min(PAGE_LEN);
             self.end = self.start;
         }

@@ -1,5 +1,7 @@
 //! Pieces that go from thread to thread in a ring.
 
+use std::mem;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -145,6 +147,32 @@ impl Link {
     /// Hands a piece on. When the part behind has ended, the piece is of no use any more.
     pub(super) fn pass(&self, piece: Piece) {
         let _ = self.to.send(piece);
+    }
+
+    /// Shares a piece before it is handed on.
+    pub(super) fn lend(&self, piece: Piece) -> Lent {
+        Lent { piece, to: self.to.clone() }
+    }
+}
+
+/// A piece that several threads look at. It is handed on when the last of them is done with it.
+#[derive(Debug)]
+pub(super) struct Lent {
+    piece: Piece,
+    to: SyncSender<Piece>,
+}
+
+impl Deref for Lent {
+    type Target = Piece;
+
+    fn deref(&self) -> &Piece {
+        &self.piece
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let _ = self.to.send(mem::take(&mut self.piece));
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use hoist_nix::{NarWriteError, NarWriter};
 use rustix::fs::{Mode, Stat, fstat};
 
-use super::piece::{Bytes, NODE_MAX_LEN, PIECE_LEN, Piece, PieceStep};
+use super::piece::{Bytes, NODE_MAX_LEN, Piece, PieceStep};
 use super::pipeline::Source;
 use super::state::{Oddity, StateHasher, TreeState, is_same};
 use super::walk::{Step, Walk};
@@ -36,7 +36,16 @@ struct OpenFile {
 
 impl TreeReader {
     pub(super) fn new(root: &Path) -> Result<Self, TreeError> {
-        let nar = NarWriter::new(Bytes::default()).map_err(write_error(root))?;
+        Self::with(Bytes::default(), root)
+    }
+
+    /// For small pieces.
+    pub(super) fn small(root: &Path) -> Result<Self, TreeError> {
+        Self::with(Bytes::small(), root)
+    }
+
+    fn with(bytes: Bytes, root: &Path) -> Result<Self, TreeError> {
+        let nar = NarWriter::new(bytes).map_err(write_error(root))?;
         Ok(Self {
             walk: Walk::new(root)?,
             nar,
@@ -114,7 +123,7 @@ impl TreeReader {
         let bytes = self.nar.get_mut();
         let is_begun = !is_at_start(open);
         // What does not fit begins a piece, so that all but its last write is of whole pages.
-        if !is_begun && open.left > bytes.room() as u64 && bytes.room() < PIECE_LEN {
+        if !is_begun && open.left > bytes.room() as u64 && bytes.is_begun() {
             return Ok(false);
         }
         let start = bytes.len();

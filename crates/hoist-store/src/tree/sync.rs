@@ -1,6 +1,7 @@
 //! Getting what was written to disk: early, and with as few waits as can be.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use rustix::fd::OwnedFd;
@@ -27,7 +28,7 @@ pub(super) struct Syncer {
     file_system: OwnedFd,
     root: PathBuf,
     /// All nodes that are complete, while they are few.
-    few: Option<Vec<(OwnedFd, PathBuf)>>,
+    few: Option<Vec<(Arc<OwnedFd>, PathBuf)>>,
     nodes_behind: usize,
     bytes_behind: u64,
     ahead: Option<JoinHandle<rustix::io::Result<()>>>,
@@ -61,15 +62,22 @@ impl Syncer {
         }
     }
 
-    /// Takes a node that is complete; `path` says where it is, for messages.
-    pub(super) fn add(&mut self, node: OwnedFd, path: impl FnOnce() -> PathBuf) {
-        match &mut self.few {
-            Some(few) if few.len() < ONE_BY_ONE_MAX => few.push((node, path())),
-            _ => self.few = None,
-        }
+    /// Takes a node that is complete, at `path`. Gives it back when it is of no use, since closing
+    /// it takes time and need not be waited for by others who add.
+    pub(super) fn add<N: Into<Arc<OwnedFd>>>(&mut self, node: N, path: PathBuf) -> Option<N> {
         self.nodes_behind += 1;
         if self.nodes_behind >= AHEAD_NODES {
             self.sync_all_ahead();
+        }
+        match &mut self.few {
+            Some(few) if few.len() < ONE_BY_ONE_MAX => {
+                few.push((node.into(), path));
+                None
+            }
+            few => {
+                *few = None;
+                Some(node)
+            }
         }
     }
 
@@ -102,7 +110,7 @@ impl Syncer {
     }
 
     /// Waits until all of it is on disk.
-    pub(super) fn finish(mut self) -> Result<(), FileError> {
+    pub(super) fn finish(&mut self) -> Result<(), FileError> {
         self.join();
         self.failure.map_err(FileError::at("sync", &self.root))?;
         match self.few.take() {

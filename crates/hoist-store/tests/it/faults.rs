@@ -46,6 +46,17 @@ fn on_a_small_disk(dir: &Path) {
     assert_eq!(kind(&refusal), Some(ErrorKind::StorageFull), "{refusal}");
     assert!(refusal.hint().unwrap().contains("free some space"));
     assert_eq!(names(&root.join("nix/store")), [".links"]);
+
+    // Small files, which two threads create: either may be the one that finds no room.
+    let many = dir.join("many");
+    fs::create_dir(&many).unwrap();
+    for index in 0..2000 {
+        fs::write(many.join(index.to_string()), vec![7; 4096]).unwrap();
+    }
+    let refusal = store.add_tree(&name, &many).unwrap_err();
+    assert_eq!(kind(&refusal), Some(ErrorKind::StorageFull), "{refusal}");
+    assert_eq!(names(&root.join("nix/store")), [".links"]);
+    assert_eq!(names(&root.join("nix/var/hoist/tmp")), ["lock"]);
     drop(store);
 
     // With a little room more each time, another step is the one that fails.

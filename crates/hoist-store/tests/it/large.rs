@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -102,6 +102,49 @@ fn a_file_that_passes_the_page_cache_is_whole() {
     let restored = world.path("restored");
     restore(archive.as_slice(), &restored).unwrap();
     assert_eq!(hash_tree(&restored).unwrap().0, hash);
+}
+
+/// Two threads create them, in no order that anything may depend on: more files than go into one
+/// piece, more ended folders than wait, and more inside each other than stay open.
+#[test]
+fn many_nodes_have_the_modes_and_times_of_a_store() {
+    let world = World::new();
+    let tree = world.path("tree");
+    let mut nodes = 0;
+    let mut deep = tree.join("deep");
+    let flat = (0..70).map(|index| tree.join(format!("flat-{index}")));
+    for folder in flat.chain((0..70).map(|_| {
+        deep.push("d");
+        deep.clone()
+    })) {
+        fs::create_dir_all(folder.join("empty")).unwrap();
+        for index in 0..8 {
+            let file = folder.join(format!("file-{index}"));
+            fs::write(&file, contents(index * 500)).unwrap();
+            let mode = if index % 2 == 0 { 0o644 } else { 0o755 };
+            fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        // In the middle of a folder: its small files stand on both sides of several pieces.
+        if nodes == 0 {
+            fs::write(folder.join("file-3-large"), contents((5 << 20) + 3)).unwrap();
+        }
+        symlink("file-1", folder.join("link")).unwrap();
+        nodes += 11;
+    }
+    let hash = hash_tree(&tree).unwrap().0;
+    let added = add(&world.store, &tree);
+    assert_eq!(added.nar_hash, hash);
+    assert_eq!(world.store.verify(true).unwrap(), []);
+    // The root, the folder that holds the deep ones, and the large file.
+    assert_eq!(count_with_store_times(&world.store.physical(&added.path)), nodes + 3);
+}
+
+/// Counts the nodes of a tree, all of which must be modified at second 1.
+fn count_with_store_times(node: &Path) -> usize {
+    let found = fs::symlink_metadata(node).unwrap();
+    assert_eq!((found.mtime(), found.mtime_nsec()), (1, 0), "{}", node.display());
+    let entries = found.is_dir().then(|| fs::read_dir(node).unwrap()).into_iter().flatten();
+    1 + entries.map(|entry| count_with_store_times(&entry.unwrap().path())).sum::<usize>()
 }
 
 #[test]

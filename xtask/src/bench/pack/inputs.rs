@@ -58,6 +58,18 @@ pub(super) fn small_files(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file of 1 to 60 MB, the more the higher its index among `count`, always the same.
+pub(super) fn one_of_many(file: &Path, index: u32, count: u32) -> Result<()> {
+    let share = f64::from(index) / f64::from(count - 1);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between one and sixty million"
+    )]
+    let len = (1e6 * 60_f64.powf(share)) as usize;
+    Numbers(u64::from(index) + 2).write(file, len)
+}
+
 /// Unpacks the toolchain's wheels into `folder`; they are downloaded once to `wheels`.
 ///
 /// # Errors

@@ -22,6 +22,9 @@ use table::{Row, Section, table};
 /// Rounds of what takes seconds.
 const LARGE_ROUNDS: u32 = 3;
 
+/// What a store of many paths takes, with room to spare.
+const MANY_BYTES: u64 = 600_000_000;
+
 pub(super) fn run(subject: &Subject, args: &BenchArgs) -> Result<ExitCode> {
     let home = Home::create()?;
     let bench = Bench { subject, home: &home.0, rounds: args.rounds, has_nix: has_nix() };
@@ -30,7 +33,8 @@ pub(super) fn run(subject: &Subject, args: &BenchArgs) -> Result<ExitCode> {
     }
     let inputs = Inputs::make(&home.0, args.tree.as_deref())?;
     let rounds = u64::from(args.rounds.min(LARGE_ROUNDS));
-    let wanted = (inputs.large_bytes + inputs::disk_bytes(&inputs.small)?) * (5 * rounds + 4);
+    let wanted =
+        (inputs.large_bytes + inputs::disk_bytes(&inputs.small)?) * (5 * rounds + 4) + MANY_BYTES;
     let free = inputs::free_bytes(&home.0)?;
     if free < wanted {
         let (wanted, free) = (wanted / 1_000_000, free / 1_000_000);

@@ -23,6 +23,11 @@ const VERIFY_ALL: &str = "`nix store verify --all --no-trust`";
 const VERSION: &str = "`nix-store --version`";
 const HASHING: &str = "SHA-256 alone, one thread, in memory";
 
+const HASHING_LARGEST: &str = "SHA-256 alone of the largest path, one thread, in memory";
+
+/// How many paths a store has that is not mostly one.
+const MANY_PATHS: u32 = 30;
+
 /// The piece that is hashed again and again for [`HASHING`]: it stays in the processor's cache, and
 /// small in the memory of this process, which its children begin with.
 const HASHED_LEN: usize = 128 * 1024;
@@ -74,7 +79,15 @@ impl Bench<'_> {
                 quiet(in_nix(store, "nix-store").arg("--add").arg(tree))?;
             }
         }
-        sections.push(self.verify(&stores)?);
+        let of_one = "verify a store, most of it one path";
+        let mut one = self.verify(of_one, &stores.hoist, inputs.large.as_deref())?;
+        if inputs.large.is_some() {
+            one = one.goal(VERIFY, Of::Wall, 0.5);
+        }
+        sections.push(one);
+        let many = self.store_of_many()?;
+        let of_many = format!("verify a store of {MANY_PATHS} paths of 1 to 60 MB");
+        sections.push(self.verify(&of_many, &many, None)?.goal(VERIFY, Of::Wall, 0.5));
         sections.push(self.add_again(
             "add a library again",
             &self.library(0)?,
@@ -167,9 +180,7 @@ impl Bench<'_> {
             hash.args(["store", "hash"]).arg(tree);
             Ok(hash)
         };
-        let told = quiet(hash(0)?.arg("--json"))?;
-        let nar_size = serde_json::from_str::<serde_json::Value>(&told)?["nar_size_bytes"].as_u64();
-        let nar_size = nar_size.ok_or_else(|| format!("no size of the NAR in {told}"))?;
+        let nar_size = self.nar_size(tree)?;
         let mut ways = vec![Way::new("`hoist store hash`", hash)];
         if self.has_nix {
             ways.push(Way::new("`nix-hash --type sha256`", |_| {
@@ -181,6 +192,14 @@ impl Bench<'_> {
         // In the same rounds as the others: what the processor can do changes with its neighbours.
         ways.push(Way::here(HASHING, move || hash_in_memory(nar_size)));
         self.compare(what, self.rounds, ways)
+    }
+
+    /// The size of the NAR of `tree` in bytes.
+    fn nar_size(&self, tree: &Path) -> Result<u64> {
+        let mut hash = self.subject.hoist(self.home);
+        let told = quiet(hash.args(["store", "hash", "--json"]).arg(tree))?;
+        let nar_size = serde_json::from_str::<serde_json::Value>(&told)?["nar_size_bytes"].as_u64();
+        Ok(nar_size.ok_or_else(|| format!("no size of the NAR in {told}"))?)
     }
 
     fn nothing(&self, what: &str, args: &[&str], stores: &Stores) -> Result<Section> {
@@ -250,27 +269,45 @@ impl Bench<'_> {
         ])
     }
 
+    /// A store with many paths of several sizes, as a store has that is used.
+    fn store_of_many(&self) -> Result<PathBuf> {
+        let store = self.hoist_store("many")?;
+        let file = self.home.join("input/one-of-many");
+        for index in 0..MANY_PATHS {
+            inputs::one_of_many(&file, index, MANY_PATHS)?;
+            quiet(&mut self.pack(&store, &file))?;
+        }
+        Ok(store)
+    }
+
     /// The same store, hoist's own, for all.
-    fn verify(&self, stores: &Stores) -> Result<Section> {
-        let store = stores.hoist.join("root");
+    ///
+    /// - `largest`: the tree that takes longer to hash than all others together, if there is one;
+    ///   it cannot be hashed by two threads.
+    fn verify(&self, what: &str, store: &Path, largest: Option<&Path>) -> Result<Section> {
+        let root = store.join("root");
         let mut ways = vec![Way::new("`hoist store verify`", |_| {
-            let mut verify = self.subject.hoist(&stores.hoist);
+            let mut verify = self.subject.hoist(store);
             verify.args(["store", "verify"]);
             Ok(verify)
         })];
         if self.has_nix {
             ways.push(Way::new(VERIFY, |_| {
-                let mut verify = in_nix(&store, "nix-store");
+                let mut verify = in_nix(&root, "nix-store");
                 verify.args(["--verify", "--check-contents"]);
                 Ok(verify)
             }));
             ways.push(Way::new(VERIFY_ALL, |_| {
-                let mut verify = in_nix(&store, "nix");
+                let mut verify = in_nix(&root, "nix");
                 verify.args(["store", "verify", "--all", "--no-trust"]);
                 Ok(verify)
             }));
         }
-        Ok(self.compare("verify the store", LARGE_ROUNDS, ways)?.goal(VERIFY, Of::Wall, 0.5))
+        if let Some(largest) = largest {
+            let nar_size = self.nar_size(largest)?;
+            ways.push(Way::here(HASHING_LARGEST, move || hash_in_memory(nar_size)));
+        }
+        self.compare(what, self.rounds, ways)
     }
 }
 
