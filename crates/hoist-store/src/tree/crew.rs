@@ -3,7 +3,7 @@
 //! Creating a small file costs more than reading and hashing it. So the thread that takes the
 //! pieces, the lead, makes the directories itself and hands out what goes into them: runs of small
 //! files, and parts of large ones. It and a helper work on that, in whatever order; a directory
-//! gets its final mode and time when all that goes into it is there. See ADR 14.
+//! gets its final mode and time when all that goes into it is there. See ADR 16.
 
 use std::collections::VecDeque;
 use std::ops::Range;
