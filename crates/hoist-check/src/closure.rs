@@ -11,7 +11,7 @@ use std::sync::Arc;
 use hoist_elf::{Dynamic, ElfFacts, Identity};
 
 use crate::contract::Contract;
-use crate::search::{handed_down, path_of_needed, searched};
+use crate::search::{handed_down, leads_out, path_of_needed, searched};
 use crate::siblings::{Neighbour, Siblings, folder_of, normalize};
 use crate::system::SystemSymbols;
 
@@ -58,6 +58,8 @@ pub(crate) struct Missing {
     pub(crate) lies_beside: bool,
     /// The folders that were searched.
     pub(crate) searched: Vec<String>,
+    /// An entry of the search path of the library that needs it, which leads out of the artifact.
+    pub(crate) leads_out: Option<String>,
     /// A file of this name that the loader passes over, and the machine it is for.
     pub(crate) for_another: Option<(String, Identity)>,
 }
@@ -284,6 +286,7 @@ impl Follower<'_> {
             lies_beside: for_another.is_none()
                 && beside.is_some_and(|path| self.siblings.holds(&path)),
             searched: folders.to_vec(),
+            leads_out: leads_out(&library.dynamic, &library.path),
             for_another,
         });
     }

@@ -173,7 +173,7 @@ fn is_under(path: &str, folder: &str) -> bool {
 }
 
 fn report_missing(judge: &mut Judge<'_>, missing: &Missing) {
-    let Missing { name, needed_by, lies_beside, searched, for_another } = missing;
+    let Missing { name, needed_by, lies_beside, searched, leads_out, for_another } = missing;
     let through =
         if needed_by.is_empty() { String::new() } else { format!(" through `{needed_by}`") };
     let (message, fix) = if let Some((path, identity)) = for_another {
@@ -190,6 +190,14 @@ fn report_missing(judge: &mut Judge<'_>, missing: &Missing) {
                 "`{name}` is needed{through} and lies beside it, but RUNPATH does not lead there"
             ),
             "link with `-Wl,-rpath,'$ORIGIN'`",
+        )
+    } else if let Some(entry) = leads_out {
+        (
+            format!(
+                "`{name}` is needed{through}, and the search path has `{entry}`, which leads out of \
+                 what is checked"
+            ),
+            "check the folder above, which holds both; an artifact must hold all that it needs",
         )
     } else {
         let looked = if searched.is_empty() {

@@ -50,6 +50,16 @@ pub(crate) fn path_of_needed(name: &str, library: &str, machine: Machine) -> Opt
     expand(name, machine).into_iter().find_map(|path| place(&path, library))
 }
 
+/// The first entry of a library's own search path that leads out of its artifact through `$ORIGIN`.
+pub(crate) fn leads_out(dynamic: &Dynamic, library: &str) -> Option<String> {
+    let path = dynamic.runpath.as_ref().or(dynamic.rpath.as_ref())?;
+    let leads_out = |entry: &&str| {
+        after_token(entry, "ORIGIN")
+            .is_some_and(|below| normalize(&format!("{}/{below}", folder_of(library))).is_none())
+    };
+    path.split(':').take(MOST_FOLDERS).find(leads_out).map(str::to_owned)
+}
+
 /// Whether an entry of a RUNPATH begins with `$ORIGIN`. No other token stands for an absolute path.
 pub(crate) fn starts_at_origin(entry: &str) -> bool {
     after_token(entry, "ORIGIN").is_some()

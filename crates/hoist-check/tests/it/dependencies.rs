@@ -192,3 +192,11 @@ fn the_hosts_folders_come_before_runpath() {
     let by_rpath = Library { rpath: Some("$ORIGIN"), ..needing(vec!["libhelp.so.1"]) };
     assert!(!check_among(&by_rpath, &told, &others).is_accepted());
 }
+
+#[test]
+fn a_search_path_that_leads_out_of_what_is_checked_is_named() {
+    let runpath = Some("$ORIGIN:$ORIGIN/../../numpy.libs");
+    let library = Library { runpath, ..needing(vec!["libdep.so.1"]) };
+    let report = check(&library, &contract());
+    assert_snapshot!(text(&report));
+}
