@@ -11,7 +11,7 @@ use crate::run::{cargo, command, find, quiet};
 use crate::{Result, trixie};
 
 /// Programs that tests run, and the Debian package of each.
-const PROGRAMS: [(&str, &str); 20] = [
+const PROGRAMS: [(&str, &str); 23] = [
     ("abidiff", "abigail-tools"),
     ("bash", "bash"),
     ("c++", "g++"),
@@ -23,13 +23,16 @@ const PROGRAMS: [(&str, &str); 20] = [
     ("g++", "g++"),
     ("gcc", "gcc"),
     ("gdb", "gdb"),
+    ("git", "git"),
     ("go", "golang-go"),
     ("ld.lld", "lld"),
     ("nix-env", "nix-bin"),
     ("nix-store", "nix-bin"),
     ("objdump", "binutils"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
     ("readelf", "binutils"),
+    ("script", "bsdutils"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
 ];
