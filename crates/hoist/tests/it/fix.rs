@@ -82,6 +82,26 @@ fn what_only_a_new_build_mends_is_left_with_the_reason() {
 }
 
 #[test]
+fn a_link_in_the_way_of_a_bundled_library_is_refused() {
+    let Some((hoist, library)) = leaking() else { return };
+    let project = hoist.project();
+    for folder in ["dist", "deps", "outside"] {
+        fs::create_dir(project.join(folder)).unwrap();
+    }
+    fs::rename(library, project.join("deps/libx-q.so")).unwrap();
+    let source = hoist.write("y.c", "int x(void); int y(void) { return x(); }");
+    let mut gcc = tool("gcc", "gcc").unwrap().command();
+    gcc.args(["-shared", "-fPIC", "-o"]).args([&project.join("dist/liby.so"), &source]);
+    gcc.arg("-L").arg(project.join("deps")).arg("-l:libx-q.so");
+    assert!(gcc.status().unwrap().success());
+    std::os::unix::fs::symlink("../outside", project.join("dist/liby.libs")).unwrap();
+    let run = hoist.run(["check", "--fix", "--bundle-from", "deps", "dist"]).ended(1);
+    assert!(run.stderr.contains("below `liby.libs`, which is not a folder"), "{}", run.stderr);
+    assert!(!project.join("dist-fixed").exists());
+    assert_eq!(fs::read_dir(project.join("outside")).unwrap().count(), 0);
+}
+
+#[test]
 fn what_is_asked_of_a_look_alone_is_refused() {
     let Some((hoist, _)) = leaking() else { return };
     for flags in [

@@ -136,9 +136,10 @@ impl From<FixError> for CliError {
         let hint = error.hint().map(str::to_owned);
         let exit = match error {
             FixError::OutputIsInput { .. } | FixError::NoName { .. } => Exit::Usage,
-            FixError::OutputExists { .. } | FixError::NotAFile { .. } | FixError::Bundle { .. } => {
-                Exit::No
-            }
+            FixError::OutputExists { .. }
+            | FixError::NotAFile { .. }
+            | FixError::NotAFolder { .. }
+            | FixError::Bundle { .. } => Exit::No,
             _ => Exit::Machine,
         };
         Self::from_error(&error, hint, exit)
