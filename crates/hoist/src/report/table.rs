@@ -142,7 +142,7 @@ fn break_words(text: &str, room: usize) -> Vec<String> {
 }
 
 /// `text` without what a terminal would obey: names come from files that nobody vouches for.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
