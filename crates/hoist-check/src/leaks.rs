@@ -153,10 +153,9 @@ mod tests {
     #[test]
     fn a_long_runpath_is_not_searched_for_every_path() {
         let mut facts = ElfFacts::read(&Library::new().build()).unwrap();
-        let runpath: String = (0..50_000).map(|index| format!("/build/aaaa/{index:05}:")).collect();
-        facts.dynamic.runpath = Some(runpath);
-        let bytes: String =
-            (0..50_000).map(|index| format!("\0/build/aaaa/b{index:05}\0")).collect();
+        let each = |path: fn(usize) -> String| (0..50_000).map(path).collect::<Vec<_>>().concat();
+        facts.dynamic.runpath = Some(each(|index| format!("/build/aaaa/{index:05}:")));
+        let bytes = each(|index| format!("\0/build/aaaa/b{index:05}\0"));
         let mut contract = Contract::new(Target::HOST);
         contract.leaked_paths = vec!["/build".to_owned()];
         let mut judge = Judge::new("libx.so", &contract);
