@@ -10,7 +10,7 @@ use crate::contract::Contract;
 use crate::siblings::{folder_of, is_in_store, normalize};
 
 /// Most folders that are searched for one library; real ones name a few.
-const MOST_FOLDERS: usize = 128;
+pub(crate) const MOST_FOLDERS: usize = 128;
 
 /// What `$LIB` may stand for: the loader was built with one of them, which depends on the system.
 const LIB_FOLDERS: [&str; 4] = ["lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"];
@@ -127,7 +127,7 @@ fn place(entry: &str, library: &str) -> Option<String> {
 
 /// What follows a token at the start of `text`: `/x` after `$NAME` in `$NAME/x`. A longer word is
 /// no token.
-fn after_token<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn after_token<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let rest = text.strip_prefix('$')?;
     let braced = rest.strip_prefix('{').and_then(|rest| rest.strip_prefix(name)?.strip_prefix('}'));
     let ends_word = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');

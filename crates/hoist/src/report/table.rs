@@ -254,5 +254,10 @@ pub(super) mod tests {
             shown.contains("a\\u{1b}[2J.so") && shown.contains("`\\u{1b}]0;owned\\u{7}`"),
             "{shown}"
         );
+        let lines = findings.lines(Severity::Warning).join("\n");
+        assert!(
+            strip_str(&lines).to_string().contains("a\\u{1b}[2J.so: `\\u{1b}]0;owned"),
+            "{lines}"
+        );
     }
 }
