@@ -21,7 +21,7 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// Steps for each byte of code; real libraries take less than one.
+    /// Steps for each byte of code.
     const PER_BYTE: usize = 16;
 
     /// What a small library may take besides.
