@@ -1,7 +1,6 @@
 //! Whether every target's processor can run the library.
 
 use std::collections::BTreeSet;
-use std::iter;
 
 use hoist_elf::isa::{Evidence, IsaSurvey, Need};
 use hoist_elf::{ElfFacts, Place, Symbol, SymbolKind};
@@ -133,13 +132,16 @@ fn roots(contract: &Contract, facts: &ElfFacts) -> Vec<Root> {
 /// The instruction, and the way to it: `` `vmulps` of AVX512F (x86-64-v4) at 0x1139, through `a` ``.
 fn describe(evidence: &Evidence) -> String {
     let Evidence { need, feature, mnemonic, address, path, path_left_out } = evidence;
-    let through = path.get(1..).unwrap_or_default().iter().map(String::as_str);
-    // Those left out come behind the ones that are named, and count alone.
-    let through: Vec<&str> = through.chain(iter::repeat_n("", *path_left_out)).collect();
+    let through = path.get(1..).unwrap_or_default();
     let through = if through.is_empty() {
         String::new()
+    } else if *path_left_out == 0 {
+        format!(", through {},", name_some(through.iter().map(String::as_str), MOST_NAMED))
     } else {
-        format!(", through {},", name_some(through.into_iter(), MOST_NAMED))
+        let shown: Vec<String> =
+            through.iter().take(MOST_NAMED).map(|name| format!("`{name}`")).collect();
+        let more = through.len() - shown.len() + path_left_out;
+        format!(", through {} and {more} more,", shown.join(", "))
     };
     format!("`{mnemonic}` of {feature} ({need}) at {address:#x}{through}")
 }
