@@ -154,3 +154,26 @@ fn fix(baseline: IsaLevel) -> String {
          `is_x86_feature_detected!`"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use hoist_elf::isa::{Evidence, Need};
+
+    use super::describe;
+
+    #[test]
+    fn a_long_way_is_named_at_its_start_and_counted() {
+        let evidence = Evidence {
+            need: Need::Extension,
+            feature: "AES".to_owned(),
+            mnemonic: "aesenc".to_owned(),
+            address: 0x1234,
+            path: ["root", "a", "b", "c", "d"].map(str::to_owned).to_vec(),
+            path_left_out: 5000,
+        };
+        let said = describe(&evidence);
+        assert!(said.ends_with("at 0x1234, through `a`, `b`, `c` and 5001 more,"), "{said}");
+        let said = describe(&Evidence { path_left_out: 0, ..evidence });
+        assert!(said.ends_with("at 0x1234, through `a`, `b`, `c` and 1 more,"), "{said}");
+    }
+}
