@@ -36,8 +36,9 @@ impl Likeness {
 /// to be taken away; `None` where one is too long.
 fn upper_bound(one: usize, other: usize) -> Option<f64> {
     let number = |length: usize| (length <= MOST_BYTES).then(|| u16::try_from(length).ok())?;
-    let (one, other) = (f64::from(number(one)?), f64::from(number(other)?));
-    Some(if one == other { 1.0 } else { one.min(other) / one.max(other) })
+    let (one, other) = (number(one)?, number(other)?);
+    let (least, most) = (one.min(other), one.max(other).max(1));
+    Some(if one == other { 1.0 } else { f64::from(least) / f64::from(most) })
 }
 
 #[cfg(test)]

@@ -108,9 +108,10 @@ impl<'a> Against<'a> {
         }
         let now: BTreeMap<&str, String> = versions
             .into_iter()
-            .map(|(name, versions)| match versions.is_empty() {
-                true => (name, "without one".to_owned()),
-                false => (name, format!("in {}", name_some(versions.into_iter(), 3))),
+            .map(|(name, versions)| {
+                let has_none = versions.is_empty();
+                let named = || format!("in {}", name_some(versions.into_iter(), 3));
+                (name, if has_none { "without one".to_owned() } else { named() })
             })
             .collect();
         for symbol in &changes.version_removed {
