@@ -23,6 +23,10 @@ const MOST_NAMED: usize = 3;
 /// Least likeness, from 0 to 1, at which another name is offered.
 const LEAST_LIKENESS: f64 = 0.7;
 
+/// How many exports are told in the order of their likeness; of more, only those that are offered
+/// come first, as comparing all takes time.
+const FEW_EXPORTS: usize = 100;
+
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     let contract = judge.contract;
     let mut likeness = Likeness::new();
@@ -97,8 +101,12 @@ fn check_promise(
 
 fn report_missing(judge: &mut Judge<'_>, facts: &ElfFacts, name: &str, likeness: &mut Likeness) {
     let exported = exported_names(facts).filter(|name| !LINKER_SYMBOLS.contains(name));
-    let mut exported: Vec<(f64, &str)> =
-        exported.map(|export| (likeness_of(likeness, name, export), export)).collect();
+    let exported: Vec<&str> = exported.collect();
+    let least = if exported.len() > FEW_EXPORTS { LEAST_LIKENESS } else { 0.0 };
+    let mut exported: Vec<(f64, &str)> = exported
+        .into_iter()
+        .map(|export| (likeness_of(likeness, name, export, least), export))
+        .collect();
     exported.sort_by_key(|(likeness, _)| Reverse(likeness.to_bits())); // none is negative
     let nearest = exported.first().filter(|(likeness, _)| *likeness >= LEAST_LIKENESS);
     let nearest = nearest.map(|(_, export)| *export);
@@ -128,11 +136,11 @@ fn report_missing(judge: &mut Judge<'_>, facts: &ElfFacts, name: &str, likeness:
     judge.report(&EXPORT_MISSING, message, fix).symbol(name);
 }
 
-/// How alike two names are, from 0 to 1.
-fn likeness_of(likeness: &mut Likeness, name: &str, other: &str) -> f64 {
+/// How alike two names are, from 0 to 1; 0 where it is less than `least`.
+fn likeness_of(likeness: &mut Likeness, name: &str, other: &str, least: f64) -> f64 {
     // A missing prefix or suffix is the commonest difference.
     let contains = other.contains(name) || (other.len() > 3 && name.contains(other));
-    let likeness = likeness.of(name, other, 0.0);
+    let likeness = likeness.of(name, other, least);
     if contains { likeness.max(LEAST_LIKENESS) } else { likeness }
 }
 
