@@ -1,10 +1,12 @@
 //! Promised declarations against what was compiled, and the state of the debug information that
 //! tells.
 
+use std::collections::BTreeSet;
+
 use hoist_elf::debug::{
-    DebugError, DebugInfo, DebugSummary, HeaderTypes, debug_summary, read_debug_info,
+    DebugError, DebugInfo, DebugSummary, HeaderTypes, Signature, debug_summary, read_debug_info,
 };
-use hoist_elf::header::Header;
+use hoist_elf::header::{Header, Skipped};
 use hoist_elf::{ElfFacts, Place, Symbol};
 
 use crate::abi::{Mismatch, Reach, Sides};
@@ -32,6 +34,7 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
         Err(_) => unknown.extend(exported(facts, header).map(|symbol| &*symbol.name)),
     }
     report_unknown(judge, &unknown, &summary, &info);
+    report_skipped(judge, facts, header);
 }
 
 /// The exports that a header declares with their types.
@@ -89,6 +92,13 @@ fn compare<'f>(
         let Some(right) = info.function(symbol) else {
             unknown.push(name);
             continue;
+        };
+        let result_only;
+        let right = if header.unprototyped.contains(name) {
+            result_only = Signature { result: right.result, ..Signature::default() };
+            &result_only
+        } else {
+            right
         };
         let mut pairs = Vec::new();
         let found = sides.relate_signatures(left, right, &mut pairs);
@@ -151,5 +161,32 @@ fn report_unknown(
     let reported = judge.report(&EXPORT_SIGNATURE_UNVERIFIED, message, fix);
     if let [only] = unknown {
         reported.symbol(only);
+    }
+}
+
+/// Reports what the header parser passed over: exports, and types that functions lead to.
+fn report_skipped(judge: &mut Judge<'_>, facts: &ElfFacts, header: &Header) {
+    let exports: BTreeSet<&str> = facts.exports().map(|symbol| &*symbol.name).collect();
+    let types: BTreeSet<&str> = header.structs.iter().map(|layout| &*layout.name).collect();
+    let by = &judge.contract.promised_by;
+    let skipped = |names: &BTreeSet<&str>, is_type: bool| -> Vec<&Skipped> {
+        let is_meant = |skipped: &&Skipped| {
+            names.contains(&*skipped.name) && !(is_type && skipped.is_function)
+        };
+        header.skipped.iter().filter(is_meant).collect()
+    };
+    for (skipped, is_type) in [(skipped(&exports, false), false), (skipped(&types, true), true)] {
+        let Some(first) = skipped.first() else { continue };
+        let names = name_some(skipped.iter().map(|skipped| &*skipped.name), MOST_NAMED);
+        let names = if is_type { format!("the fields of {names}") } else { names };
+        let why: Vec<String> =
+            skipped.iter().take(MOST_NAMED).map(|skipped| skipped.why.to_string()).collect();
+        let message = format!("{names}: not held against {by}, because of {}", why.join("; "));
+        let reported = judge.report(&EXPORT_SIGNATURE_UNVERIFIED, message, first.why.hint());
+        match (&skipped[..], is_type) {
+            ([only], true) => drop(reported.object(&only.name)),
+            ([only], false) => drop(reported.symbol(&only.name)),
+            _ => {}
+        }
     }
 }
