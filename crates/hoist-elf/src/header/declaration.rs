@@ -232,7 +232,7 @@ impl<'a> Parser<'a> {
             drop(kinds);
             match laid_out {
                 Ok(()) => self.functions.push((place, function)),
-                Err(error) => self.skip_function(function.name, error)?,
+                Err(error) => self.skip_function(&function.name, error)?,
             }
         }
         Ok(())

@@ -90,14 +90,14 @@ impl<'a> Parser<'a> {
     /// Passes over a function that was read, and takes or returns what is not known.
     pub(super) fn skip_function(
         &mut self,
-        name: String,
+        name: &str,
         error: HeaderError,
     ) -> Result<(), HeaderError> {
         if !self.may_skip(&error) {
             return Err(error);
         }
         let why = self.cause(error);
-        self.note(&name, true, why);
+        self.note(name, true, why);
         Ok(())
     }
 

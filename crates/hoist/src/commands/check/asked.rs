@@ -58,7 +58,8 @@ fn by_policy(policy: &Path) -> Result<Request, CliError> {
     Err(CliError::new(Exit::Usage, message).hint(hint))
 }
 
-/// Reads a C header, except the declarations that cannot be promised; what else is wrong with it is shown with its line and column.
+/// Reads a C header, except the declarations that cannot be promised; what else is wrong with it is
+/// shown with its line and column.
 pub(super) fn read_header(file: &Path) -> Result<Header, CliError> {
     let text = read_text(file, MAX_HEADER_BYTES as u64)?;
     let header = parse_header_for_check(&text).map_err(|error| {
