@@ -1,12 +1,12 @@
 //! Promised declarations against what was compiled, and the state of the debug information that
 //! tells.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use hoist_elf::debug::{
-    DebugError, DebugInfo, DebugSummary, HeaderTypes, debug_summary, read_debug_info,
+    DebugError, DebugInfo, DebugSummary, HeaderTypes, Signature, debug_summary, read_debug_info,
 };
-use hoist_elf::header::Header;
+use hoist_elf::header::{Header, Skipped};
 use hoist_elf::{ElfFacts, Place, Symbol};
 
 use crate::abi::{Mismatch, Reach, Sides};
@@ -21,13 +21,15 @@ const MOST_NAMED: usize = 3;
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     let contract = judge.contract;
     let summary = debug_summary(bytes);
-    let exported = contract.header.as_ref().map(|header| exported(facts, header));
-    let Some(exported) = exported.filter(|exported| !exported.is_empty()) else {
-        // Nothing is asked of it, and to decompress it takes time and memory.
+    // Where nothing is asked of it, it is not read: to decompress it takes time and memory.
+    let Some(header) = &contract.header else { return report_state(judge, &summary, None) };
+    let exported = exported(facts, header);
+    if exported.is_empty() {
         report_state(judge, &summary, None);
+        report_skipped(judge, facts, header);
         return;
-    };
-    let promised = contract.header.as_ref().map(HeaderTypes::new).unwrap_or_default();
+    }
+    let promised = HeaderTypes::new(header);
     let is_promised = |symbol: &Symbol| {
         symbol.place == Place::Code && promised.functions.contains_key(&*symbol.name)
     };
@@ -37,10 +39,11 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
         report_damage(judge, damage);
     }
     let unknown = match &info {
-        Ok(info) => compare(judge, &exported, &promised, info),
+        Ok(info) => compare(judge, &exported, header, &promised, info),
         Err(_) => exported.iter().map(|symbol| &*symbol.name).collect(),
     };
     report_unknown(judge, &unknown, &summary, &info);
+    report_skipped(judge, facts, header);
 }
 
 /// The exports that a header declares with their types.
@@ -86,6 +89,7 @@ fn report_damage(judge: &mut Judge<'_>, damage: &DebugError) {
 fn compare<'f>(
     judge: &mut Judge<'_>,
     symbols: &[&'f Symbol],
+    header: &Header,
     promised: &HeaderTypes,
     info: &DebugInfo,
 ) -> Vec<&'f str> {
@@ -102,6 +106,13 @@ fn compare<'f>(
         let Some(right) = info.function(symbol) else {
             unknown.push(name);
             continue;
+        };
+        let result_only;
+        let right = if header.unprototyped.contains(name) {
+            result_only = Signature { result: right.result, ..Signature::default() };
+            &result_only
+        } else {
+            right
         };
         let mut pairs = Vec::new();
         let found = sides.relate_signatures(left, right, &mut pairs);
@@ -165,5 +176,32 @@ fn report_unknown(
     let reported = judge.report(&EXPORT_SIGNATURE_UNVERIFIED, message, fix);
     if let [only] = unknown {
         reported.symbol(only);
+    }
+}
+
+/// Reports what the header parser passed over: exports, and types that functions lead to.
+fn report_skipped(judge: &mut Judge<'_>, facts: &ElfFacts, header: &Header) {
+    let exports: BTreeSet<&str> = facts.exports().map(|symbol| &*symbol.name).collect();
+    let types: BTreeSet<&str> = header.structs.iter().map(|layout| &*layout.name).collect();
+    let by = &judge.contract.promised_by;
+    let skipped = |names: &BTreeSet<&str>, is_type: bool| -> Vec<&Skipped> {
+        let is_meant = |skipped: &&Skipped| {
+            names.contains(&*skipped.name) && !(is_type && skipped.is_function)
+        };
+        header.skipped.iter().filter(is_meant).collect()
+    };
+    for (skipped, is_type) in [(skipped(&exports, false), false), (skipped(&types, true), true)] {
+        let Some(first) = skipped.first() else { continue };
+        let names = name_some(skipped.iter().map(|skipped| &*skipped.name), MOST_NAMED);
+        let names = if is_type { format!("the fields of {names}") } else { names };
+        let why: Vec<String> =
+            skipped.iter().take(MOST_NAMED).map(|skipped| skipped.why.to_string()).collect();
+        let message = format!("{names}: not held against {by}, because of {}", why.join("; "));
+        let reported = judge.report(&EXPORT_SIGNATURE_UNVERIFIED, message, first.why.hint());
+        match (&skipped[..], is_type) {
+            ([only], true) => drop(reported.object(&only.name)),
+            ([only], false) => drop(reported.symbol(&only.name)),
+            _ => {}
+        }
     }
 }

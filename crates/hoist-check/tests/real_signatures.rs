@@ -5,20 +5,16 @@
 use std::fs;
 use std::path::Path;
 
-use hoist_check::{Candidate, Contract, NoSiblings, Promise, Target, check_library};
-use hoist_elf::header::parse_header;
+use hoist_check::{Candidate, Contract, NoSiblings, Promise, Target, check_against, check_library};
+use hoist_elf::header::parse_header_for_check;
 use hoist_schema::{Finding, Severity};
 use hoist_testkit::{Tool, tool};
 
 /// Findings about signatures and debug information under the promise of `header`.
 fn check(library: &Path, header: &str) -> Vec<Finding> {
-    let header = parse_header(header).unwrap();
+    let header = parse_header_for_check(header).unwrap();
     let contract = Contract {
-        exports: header
-            .functions
-            .iter()
-            .map(|function| Promise::function(&function.name))
-            .collect(),
+        exports: header.function_names().map(Promise::function).collect(),
         header: Some(header),
         promised_by: "include/case.h".to_owned(),
         ..Contract::new(Target::HOST)
@@ -298,4 +294,92 @@ fn damaged_debug_information_is_told() {
         lines(&findings),
         ["warning debug.unreadable -", "warning export.signature_unverified f"]
     );
+}
+
+#[test]
+fn debug_information_without_types_describes_no_function() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = "int f(int a); void g(void);";
+    let source = |f: &str| format!("{f} {{ return a; }} void g(void) {{}}");
+    let (old, new) = (source("int f(int a)"), source("int f(int a, int b)"));
+    for (name, flag) in [("gcc", "-g1"), ("clang", "-g1"), ("clang", "-gline-tables-only")] {
+        let Some(compiler) = tool(name, name) else { continue };
+        let flags = ["-shared", "-fPIC", flag];
+        let library = compile(&compiler, folder.path(), "old.c", &old, &flags);
+        assert_eq!(
+            lines(&check(&library, header)),
+            ["warning export.signature_unverified -"],
+            "{name} {flag}"
+        );
+        let before = fs::read(&library).unwrap();
+        let after = fs::read(compile(&compiler, folder.path(), "new.c", &new, &flags)).unwrap();
+        let (before, after) = (Candidate::new("old", &before), Candidate::new("new", &after));
+        let contract = Contract::new(Target::HOST);
+        let comparison = check_against(&after, &before, &contract).unwrap();
+        assert_eq!(lines(&comparison.findings), ["warning abi.unverified -"], "{name} {flag}");
+    }
+}
+
+#[test]
+fn functions_without_parameters_and_result_are_described_with_all_information() {
+    let Some(gcc) = tool("gcc", "gcc") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let source = "void f(void) {}";
+    let library = compile(&gcc, folder.path(), "case.c", source, &C_FLAGS);
+    assert_eq!(check(&library, "void f(void);"), []);
+    assert_eq!(lines(&check(&library, "int f(int a);")), ["error export.signature f"]);
+}
+
+#[test]
+fn what_an_assembler_says_of_functions_is_no_signature() {
+    let Some(gcc) = tool("gcc", "gcc") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let source = ".text\n.globl f\n.type f,@function\nf: ret\n.size f,.-f\n\
+                  .section .note.GNU-stack,\"\",@progbits\n";
+    let library = compile(&gcc, folder.path(), "case.S", source, &C_FLAGS);
+    assert_eq!(lines(&check(&library, "int f(int a);")), ["warning export.signature_unverified f"]);
+}
+
+#[test]
+fn a_declaration_that_cannot_be_held_against_anything_leaves_the_others() {
+    let Some(gcc) = tool("gcc", "gcc") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let source = "union u { int a; float b; }; struct bits { unsigned a : 3, b : 5; };
+        int log_it(const char *format, ...) { return *format; }
+        int take(union u *u, struct bits *bits) { return u->a + bits->a; }
+        int add(int a, int b) { return a + b; }";
+    let header = "union u { int a; float b; }; struct bits { unsigned a : 3, b : 5; };
+        int log_it(const char *format, ...);
+        int take(union u *u, struct bits *bits);
+        int add(int a, long b); int gone(long double);";
+    let library = compile(&gcc, folder.path(), "case.c", source, &C_FLAGS);
+    let findings = check(&library, header);
+    assert_eq!(
+        lines(&findings),
+        [
+            "error export.missing gone",
+            "error export.signature add",
+            "warning export.signature_unverified log_it",
+            "warning export.signature_unverified -",
+        ]
+    );
+    assert_eq!(
+        findings[3].message,
+        "the fields of `u` and `bits`: not held against include/case.h, because of 1:1: a union \
+         cannot be promised; 1:53: a bit-field cannot be promised"
+    );
+    assert_eq!(
+        findings[2].message,
+        "`log_it`: not held against include/case.h, because of 2:40: `log_it` with a variable \
+         number of arguments cannot be promised"
+    );
+}
+
+#[test]
+fn empty_parentheses_promise_the_result_alone() {
+    let Some(gcc) = tool("gcc", "gcc") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let library = compile(&gcc, folder.path(), "case.c", "int f(int a) { return a; }", &C_FLAGS);
+    assert_eq!(check(&library, "int f();"), []);
+    assert_eq!(lines(&check(&library, "double f();")), ["error export.signature f"]);
 }

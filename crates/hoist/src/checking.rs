@@ -32,6 +32,9 @@ const MAX_ABI_BYTES: u64 = 16 << 20;
 /// The rule about a header that nothing could be held against.
 const UNVERIFIED: &str = "export.signature_unverified";
 
+/// The rule about an older build that nothing could be compared with.
+const ABI_UNVERIFIED: &str = "abi.unverified";
+
 /// What is asked of libraries, beside what their project or their ABI file promises.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -99,8 +102,8 @@ impl Request {
             contract.exports.push(promised);
         };
         if let Some((path, header)) = header {
-            for function in &header.functions {
-                promise(Promise::function(&function.name), path);
+            for name in header.function_names() {
+                promise(Promise::function(name), path);
             }
         }
         for export in exports {
@@ -296,11 +299,18 @@ pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Fi
     let contract = request.of_others();
     let mut report = check_file(path, &contract)?;
     if let Some(old) = &request.previous {
-        let compared = check_file_against(path, name, old, &contract, None);
-        report.findings.extend(compared.map_err(|error| not_compared(&error, old))?.findings);
+        match check_file_against(path, name, old, &contract, None) {
+            Ok(compared) => report.findings.extend(compared.findings),
+            Err(CompareError::New(_)) => {} // found already
+            Err(error) => report.findings.push(not_compared_with(&error, old)),
+        }
     }
     probe_as_asked(&contract, request, &mut report, || Loaded::alone(path))?;
-    report.findings.extend(request.unread_header.as_ref().map(|why| unverified(why)));
+    let unread = request.unread_header.as_ref();
+    report.findings.extend(unread.map(|why| {
+        let message = format!("nothing was held against the header: {why}");
+        unanswered(UNVERIFIED, message, "`hoist check --header FILE` shows what it cannot read")
+    }));
     let mut findings = Findings::default();
     findings.add(kept(name, path, &contract, report));
     findings.findings.iter_mut().for_each(|finding| name.clone_into(&mut finding.file));
@@ -308,18 +318,31 @@ pub(crate) fn check_one(path: &Path, name: &str, request: &Request) -> Result<Fi
     Ok(findings)
 }
 
-/// A header that cannot be read is no answer about the library, and no reason to give none.
-fn unverified(why: &str) -> Finding {
+/// That a part of the check could not be done: no answer about the library, and no reason to give
+/// none about the rest.
+fn unanswered(rule: &str, message: String, fix: &str) -> Finding {
     Finding {
-        rule: UNVERIFIED.to_owned(),
+        rule: rule.to_owned(),
         severity: Severity::Warning,
         file: String::new(),
         symbol: None,
         object: None,
-        message: format!("nothing was held against the header: {why}"),
-        fix: "`hoist check --header FILE` shows what it can and cannot read".to_owned(),
+        message,
+        fix: fix.to_owned(),
         waived: None,
     }
+}
+
+/// That nothing was compared with the build at `old`, which a policy names.
+fn not_compared_with(error: &CompareError, old: &Path) -> Finding {
+    let mut message = format!("nothing was compared with {}: {error}", old.display());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    unanswered(ABI_UNVERIFIED, message, "name the build before this one as `previous`")
 }
 
 /// A refusal to compare with the build at `old`.
@@ -527,5 +550,6 @@ fn promised_contracts(
 fn declared(library: &AbiLibrary) -> Option<Header> {
     let functions = library.functions.iter().filter(|function| function.signature.is_some());
     let functions: Vec<_> = functions.cloned().collect();
-    (!functions.is_empty()).then(|| Header { functions, structs: library.structs.clone() })
+    let structs = library.structs.clone();
+    (!functions.is_empty()).then(|| Header { functions, structs, ..Header::default() })
 }

@@ -384,7 +384,32 @@ fn a_header_that_cannot_be_read_is_a_warning_about_what_was_not_compared() {
     }
     let case = Case::c(ADD, &["-g", "-ffile-prefix-map=/tmp=."]).asked("header", json!("case.h"));
     fs::write(case.home.path().join("case.h"), "int add(int, nothing);\n").unwrap();
-    case.gives("warn", &["export.signature_unverified warn"]);
+    case.gives("warn", &["export.signature_unverified warn add"]);
+}
+
+#[test]
+fn what_a_policy_compares_with_and_cannot_be_read_is_a_warning_and_the_rest_is_checked() {
+    if !has_gcc() {
+        return;
+    }
+    let case = || Case::c(ADD, &["-g", "-ffile-prefix-map=/tmp=."]);
+    case().asked("header", json!("gone.h")).gives("warn", &["export.signature_unverified warn"]);
+    case().asked("previous", json!("gone.so")).gives("warn", &["abi.unverified warn"]);
+    let case =
+        case().asked("previous", json!("text.so")).asked("exports", json!([{"name": "gone"}]));
+    fs::write(case.home.path().join("text.so"), "a text").unwrap();
+    case.gives("fail", &["abi.unverified warn", "export.missing error gone"]);
+}
+
+#[test]
+fn the_functions_of_a_policys_header_are_promised() {
+    if !has_gcc() {
+        return;
+    }
+    let case = Case::c(ADD, &["-g", "-ffile-prefix-map=/tmp=."]).asked("header", json!("case.h"));
+    fs::write(case.home.path().join("case.h"), "int add(int, int);\nint gone(int, ...);\n")
+        .unwrap();
+    case.gives("fail", &["export.missing error gone"]);
 }
 
 #[test]

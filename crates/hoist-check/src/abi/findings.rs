@@ -162,7 +162,9 @@ impl<'a> Against<'a> {
         comparison: &mut Comparison,
     ) {
         let sides = Sides { left: old.types(), right: new.types(), is_header: false };
-        let visible = contract.header.as_ref().map(|header| {
+        // What a header shows that could not be read is known to callers as well.
+        let header = contract.header.as_ref().filter(|header| !header.is_partial());
+        let visible = header.map(|header| {
             let exports = changes.kept.iter().map(|(_, after)| *after);
             visible_structs(&HeaderTypes::new(header), new, exports)
         });

@@ -25,6 +25,8 @@ pub(super) struct Reader<'r, 'a> {
     /// Types that have a number and were not read yet.
     waiting: Vec<(TypeId, EntryAt)>,
     pub(super) damage: Option<DebugError>,
+    /// Whether a unit, by its number, has any type.
+    has_types: HashMap<usize, bool>,
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
@@ -36,6 +38,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             known: HashMap::new(),
             waiting: Vec::new(),
             damage: None,
+            has_types: HashMap::new(),
         }
     }
 
@@ -43,7 +46,13 @@ impl<'r, 'a> Reader<'r, 'a> {
     pub(super) fn described(&mut self, at: EntryAt) -> Result<Option<Described>, DebugError> {
         let tag = self.units.entry(at)?.tag();
         let described = match tag {
-            constants::DW_TAG_subprogram => Described::Function(self.signature_of(at)?),
+            constants::DW_TAG_subprogram => {
+                let signature = self.signature_of(at)?;
+                if self.is_undescribed(at, &signature)? {
+                    return Ok(None);
+                }
+                Described::Function(signature)
+            }
             constants::DW_TAG_variable => {
                 let Some(kind) = self.type_through(at)? else { return Ok(None) };
                 Described::Variable(kind)
@@ -146,6 +155,81 @@ impl<'r, 'a> Reader<'r, 'a> {
         let mut signature = self.parameters(at)?;
         signature.result = result;
         Ok(signature)
+    }
+
+    /// Whether an entry says where a function is and not how it is called, so that it only looks
+    /// like `void f(void)`: assemblers, `gcc -g1` and `clang -gline-tables-only` write such.
+    ///
+    /// Source: DWARF 5, sections 3.3.1 (`DW_AT_prototyped`) and 5.2 (unspecified types).
+    fn is_undescribed(&mut self, at: EntryAt, signature: &Signature) -> Result<bool, DebugError> {
+        if self.language(at.unit)? == Some(constants::DW_LANG_Mips_Assembler) {
+            return Ok(true);
+        }
+        let mut at = at;
+        let mut is_told = !signature.parameters.is_empty() || signature.is_variadic;
+        for _ in 0..MOST_COMPLETIONS {
+            let entry = self.units.entry(at)?;
+            if entry.attr(constants::DW_AT_type).is_some() {
+                let target = self.units.follow(at.unit, &entry, constants::DW_AT_type);
+                return target.map_or(Ok(false), |target| self.is_unspecified(target));
+            }
+            is_told |= entry.attr(constants::DW_AT_prototyped).is_some();
+            let Some(next) = completed_by(self.units, at.unit, &entry) else { break };
+            at = next;
+        }
+        Ok(!is_told && !self.has_types(at.unit)?)
+    }
+
+    /// Whether a type has no more than a place, as the result of a function in assembly.
+    fn is_unspecified(&self, at: EntryAt) -> Result<bool, DebugError> {
+        let entry = self.units.entry(at)?;
+        let is_unspecified = entry.tag() == constants::DW_TAG_unspecified_type;
+        Ok(is_unspecified && self.units.name(at.unit, &entry)?.is_none())
+    }
+
+    fn language(&self, unit: usize) -> Result<Option<constants::DwLang>, DebugError> {
+        let Some(root) = self.root(unit) else { return Ok(None) };
+        Ok(match self.units.entry(root)?.attr_value(constants::DW_AT_language) {
+            Some(AttributeValue::Language(language)) => Some(language),
+            _ => None,
+        })
+    }
+
+    /// Whether a unit has types, its own or another unit's.
+    fn has_types(&mut self, unit: usize) -> Result<bool, DebugError> {
+        if let Some(&known) = self.has_types.get(&unit) {
+            return Ok(known);
+        }
+        let mut has_types = false;
+        if let Some(root) = self.root(unit) {
+            self.units.children(
+                root,
+                |_, _| false,
+                |entry| {
+                    has_types |= matches!(
+                        entry.tag(),
+                        constants::DW_TAG_base_type
+                            | constants::DW_TAG_pointer_type
+                            | constants::DW_TAG_structure_type
+                            | constants::DW_TAG_class_type
+                            | constants::DW_TAG_union_type
+                            | constants::DW_TAG_enumeration_type
+                            | constants::DW_TAG_array_type
+                            | constants::DW_TAG_subroutine_type
+                            | constants::DW_TAG_typedef
+                            | constants::DW_TAG_imported_unit
+                    );
+                    Ok(())
+                },
+            )?;
+        }
+        self.has_types.insert(unit, has_types);
+        Ok(has_types)
+    }
+
+    fn root(&self, unit: usize) -> Option<EntryAt> {
+        let offset = self.units.all.get(unit)?.header.root_offset().0;
+        Some(EntryAt { unit, offset })
     }
 
     fn parameters(&mut self, at: EntryAt) -> Result<Signature, DebugError> {

@@ -1,6 +1,6 @@
 //! Declarations, one after the other: the top of the parser.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_schema::abi::{AbiFunction, AbiSignature, AbiStruct, AbiType};
 
@@ -9,6 +9,7 @@ use super::declarator::{Declarator, Step, apply_steps};
 use super::error::{HeaderError, Place};
 use super::layout::layout_of;
 use super::lexer::{Token, TokenKind};
+use super::skip::Skipped;
 use super::specifiers::{Specifiers, Storage, is_in_capitals};
 use super::tokens::Cursor;
 use super::types::{Qualified, Types};
@@ -19,7 +20,13 @@ pub(super) struct Parser<'a> {
     pub(super) types: Types,
     /// A struct without a tag that waits for the name of its typedef.
     pub(super) untagged: Option<(Place, AbiStruct)>,
-    functions: Vec<(Place, AbiFunction)>,
+    /// What was passed over; `None` where nothing may be.
+    pub(super) skipped: Option<Vec<Skipped>>,
+    pub(super) skipped_names: BTreeSet<String>,
+    /// Why the fields of a struct or union are not known, by its name.
+    pub(super) unlaid: BTreeMap<String, HeaderError>,
+    pub(super) functions: Vec<(Place, AbiFunction)>,
+    unprototyped: BTreeSet<String>,
     by_name: BTreeMap<String, usize>,
 }
 
@@ -29,7 +36,11 @@ impl<'a> Parser<'a> {
             cursor: Cursor::new(tokens),
             types: Types::default(),
             untagged: None,
+            skipped: None,
+            skipped_names: BTreeSet::new(),
+            unlaid: BTreeMap::new(),
             functions: Vec::new(),
+            unprototyped: BTreeSet::new(),
             by_name: BTreeMap::new(),
         }
     }
@@ -50,19 +61,28 @@ impl<'a> Parser<'a> {
             } else if token.is("_Static_assert") || token.is("static_assert") {
                 self.skip_macro()?;
             } else {
-                self.declaration()?;
+                let start = self.cursor.mark();
+                if let Err(error) = self.declaration() {
+                    self.skip_declaration(start, error)?;
+                }
             }
         }
         if let Some(&place) = linkage_blocks.last() {
             return Err(HeaderError::Unclosed { place, what: "`extern \"C\" {`" });
         }
         self.check_values()?;
+        let skipped = self.skipped.take().unwrap_or_default();
+        let has_function =
+            !self.functions.is_empty() || skipped.iter().any(|skipped| skipped.is_function);
+        if let (false, Some(first)) = (has_function, skipped.first()) {
+            return Err(first.why.clone());
+        }
         let functions: Vec<AbiFunction> =
             self.functions.into_iter().map(|(_, function)| function).collect();
         let signatures = functions.iter().filter_map(|function| function.signature.as_ref());
         let kinds = signatures.flat_map(kinds_of);
         let structs = self.types.reachable_structs(kinds);
-        Ok(Header { functions, structs })
+        Ok(Header { functions, structs, skipped, unprototyped: self.unprototyped })
     }
 
     /// Whether `extern "C"` comes next.
@@ -122,7 +142,7 @@ impl<'a> Parser<'a> {
                                   through them",
                     });
                 }
-                let Step::Function { parameters, variadic } = steps.remove(0) else {
+                let Step::Function { parameters, variadic, is_empty } = steps.remove(0) else {
                     unreachable!("the first step is a function, as just checked")
                 };
                 if let Some(place) = variadic {
@@ -140,7 +160,11 @@ impl<'a> Parser<'a> {
                         wanted: "a pointer to it",
                     });
                 }
-                self.add_function(name, AbiSignature { result, parameters })
+                self.add_function(name, AbiSignature { result, parameters })?;
+                if is_empty {
+                    self.unprototyped.insert(name.text.to_owned());
+                }
+                Ok(())
             }
         }
     }
@@ -163,6 +187,9 @@ impl<'a> Parser<'a> {
                 return Err(HeaderError::Conflict { place, name: name.text.to_owned() });
             }
             let name = name.text.to_owned();
+            if let Some(why) = self.unlaid.remove("") {
+                self.note_unlaid(&name, why);
+            }
             self.types.define_struct(place, AbiStruct { name, ..layout })?;
         }
         let kind = AbiType::Struct { name: name.text.to_owned() };
@@ -171,7 +198,8 @@ impl<'a> Parser<'a> {
 
     /// Refuses a struct that was just defined without any name.
     pub(super) fn refuse_untagged(&mut self) -> Result<(), HeaderError> {
-        self.untagged.take().map_or(Ok(()), |(place, _)| Err(nameless(place)))
+        let Some((place, _)) = self.untagged.take() else { return Ok(()) };
+        Err(self.unlaid.remove("").unwrap_or_else(|| nameless(place)))
     }
 
     fn add_function(
@@ -194,12 +222,17 @@ impl<'a> Parser<'a> {
     }
 
     /// Checks that every struct passed by value has known fields by the end of the header.
-    fn check_values(&self) -> Result<(), HeaderError> {
-        for (place, function) in &self.functions {
-            for kind in function.signature.iter().flat_map(kinds_of) {
-                if *kind != AbiType::Void {
-                    layout_of(&self.types, kind, *place)?;
-                }
+    fn check_values(&mut self) -> Result<(), HeaderError> {
+        for (place, function) in std::mem::take(&mut self.functions) {
+            let mut kinds = function.signature.iter().flat_map(kinds_of);
+            let laid_out = kinds.try_for_each(|kind| match kind {
+                AbiType::Void => Ok(()),
+                _ => layout_of(&self.types, kind, place).map(drop),
+            });
+            drop(kinds);
+            match laid_out {
+                Ok(()) => self.functions.push((place, function)),
+                Err(error) => self.skip_function(&function.name, error)?,
             }
         }
         Ok(())

@@ -27,6 +27,8 @@ pub(super) enum Step {
         parameters: Vec<AbiParameter>,
         /// Where `...` stands.
         variadic: Option<Place>,
+        /// Whether there is nothing between the parentheses, not even `void`.
+        is_empty: bool,
     },
 }
 
@@ -155,7 +157,7 @@ impl<'a> Parser<'a> {
             self.cursor.next();
         }
         if self.cursor.take(")") {
-            return Ok(Step::Function { parameters, variadic });
+            return Ok(Step::Function { parameters, variadic, is_empty: !is_void });
         }
         loop {
             let place = self.cursor.place();
@@ -165,7 +167,7 @@ impl<'a> Parser<'a> {
                 parameters.push(self.parameter()?);
             }
             if self.cursor.take(")") {
-                return Ok(Step::Function { parameters, variadic });
+                return Ok(Step::Function { parameters, variadic, is_empty: false });
             }
             self.cursor.expect(",", "`,` or `)` behind a parameter")?;
         }

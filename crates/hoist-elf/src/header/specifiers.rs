@@ -40,7 +40,7 @@ pub(super) const PASSED_OVER: &[&str] = &[
 ];
 
 /// Words of which the built-in types are made.
-const TYPE_WORDS: &[&str] = &[
+pub(super) const TYPE_WORDS: &[&str] = &[
     "void",
     "char",
     "short",
@@ -113,7 +113,7 @@ impl<'a> Parser<'a> {
                         return Err(self.cursor.unexpected("a type"));
                     }
                 }
-                _ if self.skip_attribute()? => {}
+                _ if self.skip_attribute_of(base.as_ref())? => {}
                 _ if token.kind != TokenKind::Identifier => break,
                 name => match self.types.named(name).filter(|_| !has_type) {
                     Some(named) => {

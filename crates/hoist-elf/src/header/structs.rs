@@ -17,17 +17,18 @@ impl Parser<'_> {
     pub(super) fn tagged_type(&mut self) -> Result<Qualified, HeaderError> {
         let place = self.cursor.place();
         if self.cursor.take("union") {
-            return Err(HeaderError::Unsupported {
+            let refusal = HeaderError::Unsupported {
                 place,
                 what: "a union".to_owned(),
                 instead: "use a struct, or pass the bytes behind a pointer",
-            });
+            };
+            return self.union_by_name(place, refusal).map(Qualified::plain);
         }
         let is_struct = self.cursor.take("struct");
         if !is_struct {
             self.cursor.expect("enum", "`struct` or `enum`")?;
         }
-        while self.skip_attribute()? {}
+        let refused = self.attributes_of_struct()?;
         let has_tag = !self.cursor.is("{");
         let wanted = if is_struct { "the struct's name or `{`" } else { "the enum's name or `{`" };
         let tag =
@@ -43,6 +44,9 @@ impl Parser<'_> {
                 }
             },
         )?;
+        if let (Some(why), AbiType::Struct { name }) = (refused, &kind) {
+            self.forget_fields(name, why);
+        }
         Ok(Qualified::plain(kind))
     }
 
@@ -51,9 +55,15 @@ impl Parser<'_> {
             self.types.declare_struct(tag);
         }
         if self.cursor.is("{") {
-            let fields = self.fields()?;
+            let start = self.cursor.mark();
             // A struct without a tag gets its name from the typedef around it.
-            let layout = lay_out(&self.types, tag.clone().unwrap_or_default(), fields)?;
+            let name = tag.clone().unwrap_or_default();
+            let fields = self.fields();
+            let layout = fields.and_then(|fields| lay_out(&self.types, name.clone(), fields));
+            let layout = match layout {
+                Ok(layout) => layout,
+                Err(error) => self.struct_by_name(start, name, error)?,
+            };
             if tag.is_some() {
                 self.types.define_struct(place, layout)?;
             } else {

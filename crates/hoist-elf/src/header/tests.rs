@@ -307,3 +307,99 @@ fn macros_that_multiply_are_refused() {
     }) + "M39 f(void);";
     assert_eq!(refusal(&text), "the header has more than 1048576 tokens");
 }
+
+/// The functions that are left of `text` when it is read for a check, and what was passed over.
+fn for_check(text: &str) -> (Vec<String>, Vec<(String, bool, String)>) {
+    let header = parse_header_for_check(text).unwrap_or_else(|refusal| panic!("{text}: {refusal}"));
+    let names = header.functions.into_iter().map(|function| function.name).collect();
+    let skipped = header.skipped.into_iter();
+    let skipped =
+        skipped.map(|skipped| (skipped.name, skipped.is_function, skipped.why.to_string()));
+    (names, skipped.collect())
+}
+
+#[test]
+fn a_check_passes_over_what_cannot_be_promised_and_names_it() {
+    let function = true;
+    for (declaration, name, is_function, why) in [
+        ("int f(int n, ...);", "f", function, "1:14: `f` with a variable number of arguments"),
+        (
+            "int f(int, ...) __attribute__((format(printf, 1, 2)));",
+            "f",
+            function,
+            "1:12: `f` with a variable number of arguments",
+        ),
+        ("__int128 f(void);", "f", function, "1:1: the type `__int128`"),
+        ("void f(long double x);", "f", function, "1:8: the type `long double`"),
+        ("double _Complex f(int a);", "f", function, "1:1: the type `double _Complex`"),
+        ("union u { int a; float b; }; int f(union u v);", "u", false, "1:1: a union"),
+        ("struct s { int a : 3; }; int f(struct s v);", "s", false, "1:16: a bit-field"),
+        (
+            "struct s { char c; int i; } __attribute__((packed)); int f(struct s v);",
+            "s",
+            false,
+            "1:44: the attribute `packed`, which changes how data is laid out or called,",
+        ),
+        (
+            "extern const char *version;",
+            "version",
+            false,
+            "1:20: `version`, which is a variable or declared through a typedef,",
+        ),
+        ("int f(int) __asm__(\"g\");", "f", false, "1:12: another name for the linker"),
+    ] {
+        let text = format!("{declaration} extern int g(double x);");
+        let (names, skipped) = for_check(&text);
+        assert_eq!(names, ["g"], "{text}");
+        let first = (name.to_owned(), is_function, format!("{why} cannot be promised"));
+        assert_eq!(skipped.first(), Some(&first), "{text}");
+        // By value, the function is passed over for the same reason.
+        let by_value = declaration.contains(" v)").then(|| ("f".to_owned(), function, first.2));
+        assert_eq!(skipped.get(1), by_value.as_ref(), "{text}");
+        assert!(parse_header(&text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_check_finds_where_the_next_declaration_begins() {
+    for text in [
+        "FILE *f(FILE *file); int g(int);",
+        "static inline int f(union u { int a; } x) { return x.a; } int g(int);",
+        "typedef struct { FILE *file; } log; int g(int);",
+        "extern \"C\" { int f(int, ...); } int g(int);",
+        "typedef int (*callback)(FILE *); int f(callback call); int g(int);",
+        "struct s { struct { FILE *file; } in; struct { int b : 1; } bits; }; int g(int);",
+        "int (*f(int a, ...))(long), x; int g(int);",
+    ] {
+        assert_eq!(for_check(text).0, ["g"], "{text}");
+    }
+}
+
+#[test]
+fn a_check_knows_what_cannot_be_laid_out_by_its_name() {
+    let text = "union u { int a; }; typedef union { int b; } v; typedef struct { int c : 1; } w;\
+                struct __attribute__((packed)) x { char d; int e; };\
+                int f(union u *u, v *v, w *w, struct x *x);";
+    let header = parse_header_for_check(text).unwrap();
+    assert_eq!(header.functions.len(), 1);
+    let structs: Vec<_> = header.structs.iter().map(|known| (&*known.name, known.size)).collect();
+    assert_eq!(structs, [("u", 0), ("v", 0), ("w", 0), ("x", 0)]);
+    assert!(header.is_partial());
+}
+
+#[test]
+fn a_check_refuses_what_is_no_c_and_what_leaves_nothing() {
+    let refusal = |text| parse_header_for_check(text).unwrap_err().to_string();
+    assert_eq!(
+        refusal("int f(int a; int g(int);"),
+        "1:12: found `;`, wanted `,` or `)` behind a parameter"
+    );
+    assert_eq!(refusal("this is no header;"), "1:1: `this` is not a known type");
+    assert_eq!(parse_header_for_check("int f(int, ...);").unwrap().function_names().count(), 1);
+}
+
+#[test]
+fn empty_parentheses_are_told_from_no_parameters() {
+    let header = parse_header("int f(); int g(void); int h(int);").unwrap();
+    assert_eq!(header.unprototyped.into_iter().collect::<Vec<_>>(), ["f"]);
+}

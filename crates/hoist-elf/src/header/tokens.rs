@@ -18,6 +18,15 @@ impl<'a> Cursor<'a> {
         Self { tokens, at: 0, depth: 0 }
     }
 
+    /// Where the next token is, for [`Self::back_to`].
+    pub(super) fn mark(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn back_to(&mut self, mark: usize) {
+        self.at = mark;
+    }
+
     pub(super) fn peek(&self) -> Option<Token<'a>> {
         self.peek_past(0)
     }

@@ -72,8 +72,7 @@ impl Types {
             return;
         }
         self.by_name.insert(name.to_owned(), self.structs.len());
-        let name = name.to_owned();
-        self.structs.push(AbiStruct { name, size: 0, align: 0, fields: Vec::new() });
+        self.structs.push(opaque(name.to_owned()));
     }
 
     /// Gives a struct its fields.
@@ -89,6 +88,13 @@ impl Types {
         }
         *known = layout;
         Ok(())
+    }
+
+    /// Takes the fields of a struct away, as if it were only declared.
+    pub(super) fn forget_fields(&mut self, name: &str) {
+        if let Some(&index) = self.by_name.get(name) {
+            self.structs[index] = opaque(name.to_owned());
+        }
     }
 
     pub(super) fn define_typedef(
@@ -131,6 +137,11 @@ impl Types {
             _ => None,
         }
     }
+}
+
+/// A struct whose fields are not known.
+pub(super) fn opaque(name: String) -> AbiStruct {
+    AbiStruct { name, size: 0, align: 0, fields: Vec::new() }
 }
 
 /// Checks that a type made of `kind` and `more` pointers or arrays stays shallow, so that walking

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use hoist_check::{POLICY_NAMES, Policy, Promise};
-use hoist_elf::header::{Header, MAX_HEADER_BYTES, parse_header};
+use hoist_elf::header::{Header, MAX_HEADER_BYTES, parse_header_for_check};
 use hoist_schema::Exit;
 use hoist_schema::manifest::IsaLevel;
 use serde::Deserialize;
@@ -59,14 +59,15 @@ fn by_policy(policy: &Path) -> Result<Request, CliError> {
     Err(CliError::new(Exit::Usage, message).hint(hint))
 }
 
-/// Reads a C header; what is wrong with it is shown with its line and column.
+/// Reads a C header, except the declarations that cannot be promised; what else is wrong with it is
+/// shown with its line and column.
 pub(super) fn read_header(file: &Path) -> Result<Header, CliError> {
     let text = read_text(file, MAX_HEADER_BYTES as u64)?;
-    let header = parse_header(&text).map_err(|error| {
+    let header = parse_header_for_check(&text).map_err(|error| {
         let message = format!("{}:{error}", file.display());
         CliError::new(Exit::Usage, message).hint(error.hint())
     })?;
-    if header.functions.is_empty() {
+    if header.function_names().next().is_none() {
         let message = format!("{} declares no function", file.display());
         return Err(CliError::new(Exit::Usage, message));
     }

@@ -1,10 +1,11 @@
 //! The neutral formats that test suites of validators speak: `elf-policy/1` in, `elf-findings/1` out.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hoist_check::{Contract, Libc, Policy, Promise, PromisedKind, Target};
-use hoist_elf::header::{MAX_HEADER_BYTES, parse_header};
+use hoist_elf::header::{Header, MAX_HEADER_BYTES, parse_header_for_check};
 use hoist_elf::{Class, DottedVersion, Endian, Machine};
 use hoist_schema::manifest::{IsaLevel, Timeout};
 use hoist_schema::{Exit, Finding, Severity};
@@ -83,30 +84,15 @@ pub(super) fn read_policy(file: &Path) -> Result<Request, CliError> {
     }
     let folder = std::path::absolute(file).map_err(CliError::io("find", file))?;
     let folder = folder.parent().unwrap_or(Path::new("/"));
-    request(policy, folder).map_err(|why| match why {
-        Refused::Because(why) => usage(&why),
-        Refused::Header(error) => error,
-    })
+    request(policy, folder).map_err(|why| usage(&why))
 }
 
-/// Why a policy cannot be used.
-enum Refused {
-    Because(String),
-    Header(CliError),
-}
-
-impl From<String> for Refused {
-    fn from(why: String) -> Self {
-        Self::Because(why)
-    }
-}
-
-fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
+fn request(policy: PolicyFile, folder: &Path) -> Result<Request, String> {
     let mut target = target(policy.arch.as_deref())?;
     target.libc = libc(policy.libc.as_deref())?;
     if let Some(bytes) = policy.page_size {
         if !bytes.is_power_of_two() {
-            return Err(format!("`page_size` is {bytes}, wanted a power of two").into());
+            return Err(format!("`page_size` is {bytes}, wanted a power of two"));
         }
         target.page_size_bytes = bytes;
     }
@@ -137,17 +123,20 @@ fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
     contract.search = policy.search.iter().flatten().map(below_root).collect();
     let mut unread_header = None;
     if let Some(header) = policy.header {
-        let text = read_text(&folder.join(&header), MAX_HEADER_BYTES as u64);
-        match parse_header(&text.map_err(Refused::Header)?) {
-            Ok(read) => contract.header = Some(read),
-            Err(error) => unread_header = Some(format!("{}:{error}", header.display())),
+        match read_text(&folder.join(&header), MAX_HEADER_BYTES as u64) {
+            Ok(text) => match parse_header_for_check(&text) {
+                Ok(read) => {
+                    promise_functions(&mut contract.exports, &read);
+                    contract.header = Some(read);
+                }
+                Err(error) => unread_header = Some(format!("{}:{error}", header.display())),
+            },
+            Err(error) => unread_header = Some(error.line()),
         }
     }
     let seconds = policy.probe_timeout_s.unwrap_or(PROBE_SECONDS);
     if !(seconds > 0.0 && seconds <= MAX_PROBE_SECONDS) {
-        return Err(
-            format!("`probe_timeout_s` is {seconds}, wanted up to {MAX_PROBE_SECONDS}").into()
-        );
+        return Err(format!("`probe_timeout_s` is {seconds}, wanted up to {MAX_PROBE_SECONDS}"));
     }
     let is_probed = policy.probe == Some(true);
     Ok(Request {
@@ -157,6 +146,13 @@ fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
         unread_header,
         ..Request::new(asked)
     })
+}
+
+/// Adds the functions that a header declares to the promised `exports`.
+fn promise_functions(exports: &mut Vec<Promise>, header: &Header) {
+    let known: BTreeSet<String> = exports.iter().map(|promise| promise.name.clone()).collect();
+    let declared = header.function_names().filter(|name| !known.contains(*name));
+    exports.extend(declared.map(Promise::function));
 }
 
 fn target(arch: Option<&str>) -> Result<Target, String> {
