@@ -128,3 +128,14 @@ fn a_promised_version_must_be_there() {
         "`add` is promised with version `CASE_1.1` by include/case.h, but exported without a version"
     );
 }
+
+#[test]
+fn a_version_that_must_be_asked_for_keeps_no_promise() {
+    let hidden = Definition::function("add").in_hidden_version("CASE_1");
+    assert_snapshot!(text(&check(&exporting(vec![hidden.clone()]), &contract())));
+    let both = vec![hidden, Definition::function("add").in_version("CASE_2")];
+    assert_eq!(text(&check(&exporting(both.clone()), &contract())), "");
+    let asked = Promise { version: Some("CASE_1".to_owned()), ..Promise::function("add") };
+    let asked = Contract { exports: vec![asked], ..contract() };
+    assert_eq!(text(&check(&exporting(both), &asked)), "", "one asks for it");
+}
