@@ -3,12 +3,12 @@
 //! Source: `ld.so(8)`, "DESCRIPTION"; the order is that of glibc's `_dl_map_object_deps`: what the
 //! library needs, then what each of these needs, every library once. Only the artifact's own files,
 //! those of the store and the libraries that every target has are looked at, never this machine's:
-//! what happens to lie here proves nothing.
+//! what happens to lie here proves nothing. `$ORIGIN` of what is no artifact leads anywhere.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use hoist_elf::{Dynamic, ElfFacts, Identity, Machine};
+use hoist_elf::{Dynamic, ElfFacts, FileKind, Identity, Machine};
 
 use crate::contract::Contract;
 use crate::search::{handed_down, leads_out, path_of_needed, searched};
@@ -32,7 +32,9 @@ pub(crate) struct Closure {
     pub(crate) scope: Vec<Member>,
     /// By file name, SONAME and path, their places in `scope`.
     names: BTreeMap<String, usize>,
-    /// Needed libraries that are nowhere.
+    /// Of the libraries in `scope`, the paths of those that are checked themselves.
+    pub(crate) checked: BTreeSet<String>,
+    /// Needed libraries that are nowhere, or that cannot be loaded.
     pub(crate) missing: Vec<Missing>,
     /// Whether every library in it was found and read.
     pub(crate) is_whole: bool,
@@ -47,7 +49,7 @@ pub(crate) enum Member {
     System(String),
 }
 
-/// A needed library that is nowhere.
+/// A needed library that is nowhere, or that cannot be loaded.
 #[derive(Debug)]
 pub(crate) struct Missing {
     /// As in `DT_NEEDED`.
@@ -60,8 +62,17 @@ pub(crate) struct Missing {
     pub(crate) searched: Vec<String>,
     /// An entry of the search path of the library that needs it, which leads out of the artifact.
     pub(crate) leads_out: Option<String>,
-    /// A file of this name that the loader passes over, and the machine it is for.
-    pub(crate) for_another: Option<(String, Identity)>,
+    /// A file of this name that does not help.
+    pub(crate) found: Option<Useless>,
+}
+
+/// A file that has the name of a needed library.
+#[derive(Debug)]
+pub(crate) enum Useless {
+    /// The loader passes it over, since it is for this machine.
+    ForAnother(String, Identity),
+    /// The loader takes it and gives up, for this reason.
+    Broken(String, String),
 }
 
 /// A library whose needs are still to be followed.
@@ -83,7 +94,7 @@ struct OwnLibrary {
 /// What the loader finds under a name.
 enum Look {
     Library(String, Arc<Neighbour>),
-    Nothing(Option<(String, Identity)>),
+    Nothing(Option<Useless>),
 }
 
 struct Follower<'a> {
@@ -184,14 +195,20 @@ impl Follower<'_> {
                 continue;
             }
             match self.look_for(name, &library.path, &folders) {
-                Look::Library(path, neighbour) => self.add(name, path, neighbour, &handed),
+                Look::Library(path, neighbour) => match refusal(&neighbour) {
+                    None => self.add(name, path, neighbour, &handed),
+                    Some(_) if is_optional => self.closure.is_whole = false,
+                    Some(why) => {
+                        self.miss(name, library, &folders, Some(Useless::Broken(path, why)));
+                    }
+                },
                 Look::Nothing(_) if self.contract.system_libraries.contains(name) => {
                     self.add_system(name);
                 }
                 // That it is named by its path is a finding of its own.
                 Look::Nothing(_) if name.contains('/') => self.closure.is_whole = false,
                 Look::Nothing(_) if is_optional => {}
-                Look::Nothing(for_another) => self.miss(name, library, &folders, for_another),
+                Look::Nothing(found) => self.miss(name, library, &folders, found),
             }
         }
     }
@@ -218,7 +235,7 @@ impl Follower<'_> {
                 Some(identity)
                     if identity.machine != target.machine || identity.class != target.class =>
                 {
-                    for_another.get_or_insert((path, identity));
+                    for_another.get_or_insert(Useless::ForAnother(path, identity));
                 }
                 _ => return Look::Library(path, neighbour),
             }
@@ -227,11 +244,7 @@ impl Follower<'_> {
     }
 
     fn add(&mut self, name: &str, path: String, neighbour: Arc<Neighbour>, handed: &[String]) {
-        // A damaged one is reported when it is checked itself.
-        let Ok(facts) = &neighbour.facts else {
-            self.closure.is_whole = false;
-            return;
-        };
+        let Ok(facts) = &neighbour.facts else { return };
         if let Some(&at) = self.closure.names.get(&path) {
             self.closure.names.insert(name.to_owned(), at); // another name of the same file
             return;
@@ -242,6 +255,9 @@ impl Follower<'_> {
         if let Some(soname) = &facts.dynamic.soname {
             self.seen.insert(soname.clone());
             self.closure.names.entry(soname.clone()).or_insert(at);
+        }
+        if self.siblings.is_checked(&path) {
+            self.closure.checked.insert(path.clone());
         }
         self.open.push_back(Open::Own(Box::new(OwnLibrary {
             path: path.clone(),
@@ -263,7 +279,7 @@ impl Follower<'_> {
         name: &str,
         library: &OwnLibrary,
         folders: &[String],
-        for_another: Option<(String, Identity)>,
+        found: Option<Useless>,
     ) {
         self.closure.is_whole = false;
         if self.closure.missing.len() >= MOST_MISSING {
@@ -279,11 +295,10 @@ impl Follower<'_> {
             } else {
                 library.path.clone()
             },
-            lies_beside: for_another.is_none()
-                && beside.is_some_and(|path| self.siblings.holds(&path)),
+            lies_beside: found.is_none() && beside.is_some_and(|path| self.siblings.holds(&path)),
             searched: folders.to_vec(),
             leads_out: leads_out(&library.dynamic, &library.path),
-            for_another,
+            found,
         });
     }
 }
@@ -300,6 +315,21 @@ pub(crate) fn candidates(
     } else {
         folders.iter().map(|folder| below(folder, name)).collect()
     }
+}
+
+/// Why the loader cannot use a file that it finds under the name of a library.
+fn refusal(neighbour: &Neighbour) -> Option<String> {
+    let what = match &neighbour.facts {
+        Err(refusal) => return Some(refusal.to_string()),
+        Ok(facts) => match facts.kind {
+            FileKind::SharedLibrary => return None,
+            FileKind::Executable | FileKind::PositionIndependentExecutable => "an executable",
+            FileKind::Object => "an object file that was not linked yet",
+            FileKind::DebugOnly => "debug information without the code",
+            FileKind::Core | FileKind::Other(_) => "an ELF file of another kind",
+        },
+    };
+    Some(format!("it is {what}"))
 }
 
 /// The path of a file in a folder, which may be the root.

@@ -132,8 +132,8 @@ pub struct Contract {
     pub leaked_names: Vec<String>,
     /// Libraries that every target has, by the name in `DT_NEEDED`.
     pub system_libraries: Vec<String>,
-    /// Folders of the artifact, relative to its root, that the host adds to the search as
-    /// `LD_LIBRARY_PATH` does: behind RPATH, before RUNPATH.
+    /// Folders of the artifact, relative to its root (or absolute, for a library that is checked by
+    /// itself), that the host adds to the search as `LD_LIBRARY_PATH` does: behind RPATH, before RUNPATH.
     pub search: Vec<String>,
     /// Folders below which a path under `/nix/store` lies; the first that has it is taken.
     pub store_roots: Vec<PathBuf>,

@@ -3,7 +3,7 @@
 use hoist_elf::ElfFacts;
 use hoist_schema::Severity;
 
-use crate::closure::{Closure, Missing, follow};
+use crate::closure::{Closure, Missing, Useless, follow};
 use crate::contract::Contract;
 use crate::report::{Judge, name_some};
 use crate::resolve;
@@ -173,10 +173,22 @@ fn is_under(path: &str, folder: &str) -> bool {
 }
 
 fn report_missing(judge: &mut Judge<'_>, missing: &Missing) {
-    let Missing { name, needed_by, lies_beside, searched, leads_out, for_another } = missing;
+    let Missing { name, needed_by, lies_beside, searched, leads_out, found } = missing;
     let through =
         if needed_by.is_empty() { String::new() } else { format!(" through `{needed_by}`") };
-    let (message, fix) = if let Some((path, identity)) = for_another {
+    let (message, fix) = if name.is_empty() {
+        (
+            format!("an empty name is in DT_NEEDED{through}, which is the name of no library"),
+            "link it again; the SONAME of a library that it was linked to was empty",
+        )
+    } else if let Some(Useless::Broken(path, why)) = found {
+        (
+            format!(
+                "`{name}` is needed{through} and found at `{path}`, but cannot be loaded: {why}"
+            ),
+            "put the library itself there, whole; a linker script or a stub is for the linker only",
+        )
+    } else if let Some(Useless::ForAnother(path, identity)) = found {
         (
             format!(
                 "`{name}` is needed{through}, but `{path}` is {} {}, so the loader passes it over",

@@ -64,13 +64,28 @@ fn check_promise(
 ) {
     let name = &*promise.name;
     let promised_by = &judge.contract.promised_by;
-    let exported = || facts.exports().filter(|symbol| &*symbol.name == name);
+    let defined = || facts.exports().filter(|symbol| &*symbol.name == name);
+    // Who asks for no version finds the default one only.
+    let must_be_asked_for = |symbol: &Symbol| symbol.is_version_hidden && symbol.version.is_some();
+    let exported =
+        || defined().filter(|symbol| promise.version.is_some() || !must_be_asked_for(symbol));
     if let Some(symbol) = exported().next() {
         let of_version = |symbol: &&Symbol| symbol.version.as_deref() == promise.version.as_deref();
         match (&promise.version, exported().find(of_version)) {
             (Some(version), None) => report_version(judge, name, version, exported()),
             (_, found) => check_kind(judge, found.unwrap_or(symbol), promise.kind),
         }
+        return;
+    }
+    let versions: Vec<&str> = defined().filter_map(|symbol| symbol.version.as_deref()).collect();
+    if !versions.is_empty() {
+        let versions = name_some(versions.into_iter(), MOST_NAMED);
+        let message = format!(
+            "`{name}` is promised by {promised_by}, but is there only for those that ask for \
+             {versions}: `dlsym` and the linker do not find it"
+        );
+        let fix = "make it the default version: `@@` in place of `@` in its `.symver`";
+        judge.report(&EXPORT_HIDDEN, message, fix).symbol(name);
         return;
     }
     let others = facts.symbols.iter().filter(|symbol| &*symbol.name == name);

@@ -11,10 +11,13 @@ use hoist_elf::{DottedVersion, ElfFacts, VersionNeed};
 
 use crate::contract::Contract;
 
+/// The version that stands for a loader that applies packed relocations (`DT_RELR`).
+pub(crate) const PACKED_RELOCATIONS: &str = "GLIBC_ABI_DT_RELR";
+
 /// Versions of glibc that are no numbers: each says that its loader can do something, and is first
 /// defined by the release beside it. Distributions carry some of them back to older releases.
 const MARKERS: [(&str, &str); 4] = [
-    ("GLIBC_ABI_DT_RELR", "2.36"),
+    (PACKED_RELOCATIONS, "2.36"),
     ("GLIBC_ABI_GNU_TLS", "2.42"),
     ("GLIBC_ABI_GNU2_TLS", "2.42"),
     ("GLIBC_ABI_DT_X86_64_PLT", "2.43"),
@@ -138,7 +141,31 @@ pub fn floors(facts: &ElfFacts) -> Floors {
             release,
         })
     };
-    Floors(Family::ALL.into_iter().filter_map(floor).collect())
+    Floors(Family::ALL.into_iter().filter_map(floor).collect()).and(&of_packed_relocations(facts))
+}
+
+/// What applies the packed relocations of a library, whether it says that it has some or not.
+fn of_packed_relocations(facts: &ElfFacts) -> Floors {
+    let release = facts.dynamic.has_packed_relocations.then(first_with_packed_relocations);
+    let floor = release.flatten().map(|release| Floor {
+        family: Family::Glibc,
+        release,
+        version: PACKED_RELOCATIONS.into(),
+        symbols: Vec::new(),
+    });
+    Floors(floor.into_iter().collect())
+}
+
+/// The first glibc that applies packed relocations; older ones pass them over without a word.
+pub(crate) fn first_with_packed_relocations() -> Option<DottedVersion> {
+    let (_, release) = MARKERS.iter().find(|(marker, _)| *marker == PACKED_RELOCATIONS)?;
+    release.parse().ok()
+}
+
+/// Whether a library has packed relocations and does not say so by [`PACKED_RELOCATIONS`].
+pub(crate) fn hides_packed_relocations(facts: &ElfFacts) -> bool {
+    facts.dynamic.has_packed_relocations
+        && facts.version_needs.iter().all(|need| &*need.version != PACKED_RELOCATIONS)
 }
 
 impl Floors {

@@ -58,6 +58,6 @@ pub use rule::{Rule, explain, nearest_rule, rules};
 pub use siblings::{Neighbour, NoSiblings, Siblings};
 pub use system::{SystemDefinition, SystemSymbols};
 pub use tree::{
-    Checked, TreeError, check_file, check_file_against, check_links, check_tree, check_tree_on,
-    library_paths,
+    Checked, Reach, TreeError, check_file, check_file_against, check_links, check_tree,
+    check_tree_on, library_paths,
 };

@@ -97,9 +97,17 @@ fn check_soname(judge: &mut Judge<'_>, facts: &ElfFacts) {
 }
 
 fn check_static_tls(judge: &mut Judge<'_>, facts: &ElfFacts) {
-    let Some(block) = facts.segment(SegmentKind::Tls) else { return };
-    let size = block.memory_size_bytes;
-    if !facts.dynamic.uses_static_tls() || size == 0 {
+    if !facts.dynamic.uses_static_tls() {
+        return;
+    }
+    let size = facts.segment(SegmentKind::Tls).map_or(0, |block| block.memory_size_bytes);
+    if size == 0 {
+        judge.report(
+            &DYN_TLS_STATIC,
+            "it reaches thread-local variables of other libraries through the static block \
+             (DF_STATIC_TLS), and loads only where these have a place in it",
+            "compile without `-ftls-model=initial-exec`; the default for `-fPIC` has no such limit",
+        );
         return;
     }
     let severity =

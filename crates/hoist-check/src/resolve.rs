@@ -12,7 +12,7 @@ use hoist_schema::Severity;
 
 use crate::closure::{Closure, Member};
 use crate::contract::Contract;
-use crate::floors::is_above;
+use crate::floors::{PACKED_RELOCATIONS, hides_packed_relocations, is_above};
 use crate::report::{About, Judge, name_some};
 use crate::rule::{DYN_UNDEFINED, DYN_UNDERLINKED, DYN_VERSION_MISSING, Rule};
 use crate::siblings::{Neighbour, is_strong_wish};
@@ -25,6 +25,8 @@ const MERGED: &str = "2.34";
 const LINK_IT: &str = "link the library that defines it, so that it is in DT_NEEDED";
 const LINK_WITH_DEFS: &str =
     "link the library that defines it; `-Wl,-z,defs` makes the linker say so";
+const ANNOUNCE: &str =
+    "link with `-Wl,-z,pack-relative-relocs`, which announces them, or do not pack them";
 const LINK_AGAIN: &str =
     "link again against the library that is there, or bring the one it was linked to";
 
@@ -147,6 +149,20 @@ fn exports_by_name(facts: &ElfFacts) -> HashMap<&str, Vec<&Symbol>> {
     by_name
 }
 
+/// Packed relocations that a library does not announce, as the loader asks of all that want versions
+/// of the C library.
+fn unannounced_relocations(facts: &ElfFacts) -> Option<Answer> {
+    let wants_libc = facts.version_needs.iter().any(|need| &*need.library == "libc.so.6");
+    (wants_libc && hides_packed_relocations(facts)).then(|| {
+        let message = format!(
+            "its relocations are packed (DT_RELR), but `{PACKED_RELOCATIONS}` is not wanted of \
+             libc.so.6: glibc 2.36 and newer refuse it, older ones leave its pointers as they are"
+        );
+        let object = Some(PACKED_RELOCATIONS.to_owned());
+        Answer::of(&DYN_VERSION_MISSING, ANNOUNCE, About { symbol: None, object, message })
+    })
+}
+
 /// Finds who provides a symbol.
 struct Resolver<'a> {
     closure: &'a Closure,
@@ -166,6 +182,7 @@ impl<'a> Resolver<'a> {
         let mut answers = Vec::new();
         let needs = &wants.facts.version_needs;
         let said = version_trouble::check(needs, self.closure, self.contract, &mut answers);
+        answers.extend(unannounced_relocations(wants.facts));
         let others = needs.iter().filter(|need| !said.contains(&(&*need.library, &*need.version)));
         self.check_versioned(wants, others, &mut answers);
         if self.closure.is_whole && !self.is_open {
@@ -213,8 +230,16 @@ impl<'a> Resolver<'a> {
             format!("which defines it only in {others}")
         };
         let message = format!("`{name}` is wanted in {version} of {library}, {others}");
-        let about = About::symbol(name, message).object(version);
-        Answer::of(&DYN_VERSION_MISSING, LINK_AGAIN, about)
+        let about = About::symbol(name, message).object(library);
+        // The loader looks for the version first, then for the symbol.
+        let has_version = match member {
+            Member::Own(..) => true, // or it was said already
+            Member::System(_) => {
+                self.system.is_some_and(|system| system.defines_version(library, version))
+            }
+        };
+        let rule = if has_version { &DYN_UNDEFINED } else { &DYN_VERSION_MISSING };
+        Answer::of(rule, LINK_AGAIN, about)
     }
 
     /// Checks the symbols that are wanted in no version: anybody may define them.

@@ -43,7 +43,10 @@ pub(crate) fn searched(
         Some(runpath) => (&[][..], folders(runpath, library, machine)),
         None => (handed_down, Vec::new()),
     };
-    let host = contract.search.iter().filter_map(|folder| normalize(folder));
+    let host = contract.search.iter().filter_map(|folder| {
+        let root = if folder.starts_with('/') { "/" } else { "" };
+        Some(format!("{root}{}", normalize(folder)?))
+    });
     merged(rpath.iter().cloned().chain(host).chain(runpath))
 }
 

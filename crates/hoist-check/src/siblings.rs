@@ -12,13 +12,19 @@ const STORE: &str = "/nix/store/";
 pub trait Siblings {
     /// The bytes of the regular file at `path`; `None` when there is none.
     ///
-    /// The path is relative to the artifact's root, or absolute and under `/nix/store`; it has no
-    /// `.` or `..`.
+    /// The path is relative to the artifact's root, or absolute: under `/nix/store`, or where the
+    /// library itself has such a path. It has no `.` or `..`.
     fn read(&self, path: &str) -> Option<Vec<u8>>;
 
     /// Whether there is anything at `path`, a folder included.
     fn holds(&self, path: &str) -> bool {
         self.read(path).is_some()
+    }
+
+    /// Whether the file at `path` is checked as well, so that what it alone is to blame for is said
+    /// there.
+    fn is_checked(&self, _path: &str) -> bool {
+        false
     }
 
     /// The library at `path`. Where many libraries need the same one, it pays to keep it.

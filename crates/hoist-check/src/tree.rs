@@ -46,6 +46,15 @@ pub struct Checked {
     pub report: Report,
 }
 
+/// Where what a library needs may lie, beside the store and the systems of its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// In its artifact: nothing else comes along.
+    Artifact,
+    /// Wherever its `$ORIGIN` leads: the folder is part of something larger.
+    Disk,
+}
+
 /// Why an artifact or a file could not be looked at.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,10 +80,8 @@ pub enum TreeError {
 pub fn check_file(path: &Path, contract: &Contract) -> Result<Report, TreeError> {
     let absolute = std::path::absolute(path)
         .map_err(|source| TreeError::Read { path: path.to_owned(), source })?;
-    let below_root = absolute.to_string_lossy();
     let siblings = Folder::new(Path::new("/"), contract);
-    let in_root = below_root.trim_start_matches('/');
-    check_at(path, &path.to_string_lossy(), in_root, contract, &siblings)
+    check_at(path, &path.to_string_lossy(), &absolute.to_string_lossy(), contract, &siblings)
 }
 
 /// Checks every shared library of an unpacked artifact, by path: files named `*.so` or `*.so.*`,
@@ -90,13 +97,15 @@ pub fn check_tree(
     contracts: &BTreeMap<String, Contract>,
     others: &Contract,
 ) -> Result<Vec<Checked>, TreeError> {
-    check_tree_on(NonZeroUsize::MIN, root, contracts, others, |checked| checked)
+    let keep = |checked| checked;
+    check_tree_on(NonZeroUsize::MIN, root, Reach::Artifact, contracts, others, keep)
 }
 
 /// Does as [`check_tree`] on several threads, and keeps of each file what `keep` makes of it: the
 /// facts of a large folder would fill the memory.
 ///
 /// - `threads`: how many files are read and judged at a time; no more are in memory.
+/// - `reach`: where what a library needs may lie.
 ///
 /// # Errors
 ///
@@ -104,11 +113,21 @@ pub fn check_tree(
 pub fn check_tree_on<R: Send>(
     threads: NonZeroUsize,
     root: &Path,
+    reach: Reach,
     contracts: &BTreeMap<String, Contract>,
     others: &Contract,
     keep: impl Fn(Checked) -> R + Sync,
 ) -> Result<Vec<R>, TreeError> {
-    let siblings = Folder::new(root, others);
+    let from = match reach {
+        Reach::Artifact => PathBuf::new(),
+        Reach::Disk => std::path::absolute(root)
+            .map_err(|source| TreeError::Read { path: root.to_owned(), source })?,
+    };
+    let siblings = match reach {
+        Reach::Artifact => Folder::new(root, others),
+        Reach::Disk => Folder::new(Path::new("/"), others),
+    };
+    let siblings = siblings.checking(root);
     let found = libraries(root, contracts)?;
     let check = |(path, why): &(String, Why)| -> Result<Option<R>, TreeError> {
         let promised = contracts.get(path);
@@ -118,7 +137,9 @@ pub fn check_tree_on<R: Send>(
             judge.report(&FILE_LINK_ESCAPES, escape(&root.join(path)), INSTEAD_OF_ESCAPE);
             return Ok(Some(keep(Checked { path: path.clone(), report: judge.finish(None) })));
         }
-        let report = check_at(&root.join(path), path, path, contract, &siblings)?;
+        let in_artifact = from.join(path);
+        let in_artifact = in_artifact.to_string_lossy();
+        let report = check_at(&root.join(path), path, &in_artifact, contract, &siblings)?;
         let kind = report.facts.as_ref().map(|facts| facts.kind);
         // Programs begin with the same bytes, and are named as nobody names a library.
         let is_one = *why == Why::Name || kind == Some(FileKind::SharedLibrary);
@@ -407,6 +428,8 @@ pub(crate) fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeErr
 pub(crate) struct Folder {
     root: PathBuf,
     store_roots: Vec<PathBuf>,
+    /// The folder whose libraries are all checked.
+    checked: Option<PathBuf>,
     /// Libraries that were read because others need them, by path.
     known: Mutex<BTreeMap<String, Option<Arc<Neighbour>>>>,
 }
@@ -417,16 +440,26 @@ impl Folder {
         Self {
             root: root.to_owned(),
             store_roots: contract.store_roots.clone(),
+            checked: None,
             known: Mutex::default(),
         }
+    }
+
+    /// The same, while all libraries in `folder` are checked.
+    fn checking(self, folder: &Path) -> Self {
+        Self { checked: folder.canonicalize().ok(), ..self }
     }
 
     /// Where a path of [`Siblings::read`] is on this machine, if anything is there.
     fn locate(&self, path: &str) -> Option<PathBuf> {
         let inside = normalize(path)?;
         if is_in_store(path) {
-            let places = self.store_roots.iter().map(|root| root.join(&inside));
-            return places.into_iter().find(|place| place.exists());
+            let mut places = self.store_roots.iter().map(|root| root.join(&inside));
+            let place = places.find(|place| place.exists());
+            // A library of the store may be checked by its path.
+            if place.is_some() || self.root != Path::new("/") {
+                return place;
+            }
         }
         let root = self.root.canonicalize().ok()?;
         let path = root.join(inside).canonicalize().ok()?;
@@ -443,6 +476,12 @@ impl Siblings for Folder {
 
     fn holds(&self, path: &str) -> bool {
         self.locate(path).is_some()
+    }
+
+    fn is_checked(&self, path: &str) -> bool {
+        let Some(folder) = &self.checked else { return false };
+        let place = self.locate(path).and_then(|place| place.canonicalize().ok());
+        place.is_some_and(|place| place.starts_with(folder))
     }
 
     fn library(&self, path: &str) -> Option<Arc<Neighbour>> {

@@ -98,11 +98,10 @@ impl<'a> Trouble<'a> {
 
     fn about(&self, need: &VersionNeed) -> Vec<About> {
         let message = self.message(need);
-        let about_symbols = || about_each(need, |name| format!("{name} {message}"));
         match self {
-            Self::Undefined(_) => about_symbols(),
-            Self::Underlinked => {
-                about_symbols().into_iter().map(|about| about.object(&need.library)).collect()
+            Self::Undefined(_) | Self::Underlinked => {
+                let about = about_each(need, |name| format!("{name} {message}"));
+                about.into_iter().map(|about| about.object(&need.library)).collect()
             }
             Self::NotNeeded | Self::NoIndices | Self::NoVersions => {
                 let version = &*need.version;
@@ -111,7 +110,7 @@ impl<'a> Trouble<'a> {
                     _ => None,
                 };
                 let message = format!("`{version}` {message}");
-                vec![About { symbol, object: Some(version.to_owned()), message }]
+                vec![About { symbol, object: Some(need.library.to_string()), message }]
             }
         }
     }

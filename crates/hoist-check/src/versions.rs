@@ -1,10 +1,15 @@
 //! Symbol versions against the oldest target.
 
+use std::iter;
+
 use hoist_elf::{DottedVersion, ElfFacts, VersionNeed};
 use hoist_schema::Severity;
 
 use crate::closure::{Closure, Member};
-use crate::floors::{Family, cxxabi_beside, gcc_release, is_unknown_marker};
+use crate::floors::{
+    Family, PACKED_RELOCATIONS, cxxabi_beside, first_with_packed_relocations, gcc_release,
+    hides_packed_relocations, is_unknown_marker,
+};
 use crate::report::{About, Judge};
 use crate::rule::{
     DYN_GLIBC_FLOOR, DYN_LIBGCC_FLOOR, DYN_LIBSTDCXX_FLOOR, DYN_PRIVATE_SYMBOL, Rule,
@@ -92,20 +97,58 @@ struct Limit<'a> {
 
 impl Limit<'_> {
     fn check(&self, judge: &mut Judge<'_>, facts: &ElfFacts, closure: &Closure) {
+        for (severity, found) in self.found(facts, closure) {
+            judge.report_each_as(severity, self.rule, found.iter(), self.fix);
+        }
+        // What comes with it must load as well.
+        for (path, neighbour) in closure.own().filter(|(path, _)| !closure.checked.contains(*path))
+        {
+            let Ok(facts) = &neighbour.facts else { continue };
+            for (severity, found) in self.found(facts, closure) {
+                let Some((newest, more)) = found.split_first() else { continue };
+                let more = match more.len() {
+                    0 => String::new(),
+                    more => format!(", and {more} more like this"),
+                };
+                let about = About {
+                    symbol: newest.symbol.clone(),
+                    object: Some(path.to_owned()),
+                    message: format!("{} (in `{path}`{more})", newest.message),
+                };
+                judge.report_each_as(severity, self.rule, iter::once(&about), self.fix);
+            }
+        }
+    }
+
+    /// What a library wants that is too new, newest first, by severity.
+    fn found(&self, facts: &ElfFacts, closure: &Closure) -> [(Severity, Vec<About>); 2] {
         let newer = |need: &'_ VersionNeed| {
             self.family.release(need).filter(|release| release > self.floor)
         };
         let mut needs: Vec<(DottedVersion, &VersionNeed)> =
             facts.version_needs.iter().filter_map(|need| Some((newer(need)?, need))).collect();
         needs.sort_by(|a, b| b.0.cmp(&a.0));
-        for severity in [self.rule.severity, Severity::Warning] {
-            let found: Vec<About> = needs
-                .iter()
-                .filter(|(_, need)| self.severity(need, closure) == severity)
-                .flat_map(|(release, need)| self.about(release, need, closure))
-                .collect();
-            judge.report_each_as(severity, self.rule, found.iter(), self.fix);
-        }
+        let mut by_severity = [self.rule.severity, Severity::Warning].map(|severity| {
+            let alike = needs.iter().filter(|(_, need)| self.severity(need, closure) == severity);
+            let found = alike.flat_map(|(release, need)| self.about(release, need, closure));
+            (severity, found.collect::<Vec<About>>())
+        });
+        by_severity[0].1.extend(self.packed_relocations(facts));
+        by_severity
+    }
+
+    /// Relocations that the oldest target's loader leaves out, though it takes the library.
+    fn packed_relocations(&self, facts: &ElfFacts) -> Option<About> {
+        let first = first_with_packed_relocations().filter(|first| first > self.floor)?;
+        (self.family == Family::Glibc && hides_packed_relocations(facts)).then(|| About {
+            symbol: None,
+            object: Some(PACKED_RELOCATIONS.to_owned()),
+            message: format!(
+                "its relocations are packed (DT_RELR), and no glibc before {first} applies them: the \
+                 oldest target's {} loads it, and its pointers lead nowhere",
+                self.floor
+            ),
+        })
     }
 
     /// The loader only warns about a version whose every use is weak, and takes a library that the

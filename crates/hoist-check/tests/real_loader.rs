@@ -115,7 +115,7 @@ fn versions_are_wanted_as_the_loader_wants_them() {
     let moved = "HELP_1 { global: help; }; HELP_2 { global: other; } HELP_1;";
     workshop.build(help, HELP, moved, &[]);
     let words = "undefined symbol: help, version HELP_2";
-    workshop.refuses("libuse.so", words, &["Error dyn.version_missing"]);
+    workshop.refuses("libuse.so", words, &["Error dyn.undefined"]);
 
     workshop.build(help, HELP, "HELP_2 { global: other; };", &[]);
     workshop.loads("libuse.so", &[]);
@@ -222,4 +222,53 @@ fn the_name_of_a_library_is_its_soname() {
     let words = "libfile.so: cannot open shared object file";
     let missing = ["Error dyn.needed_missing", "Error dyn.needed_missing"];
     workshop.refuses("libtop.so", words, &missing);
+}
+
+#[test]
+fn a_library_that_is_found_must_be_one() {
+    let Some(workshop) = Workshop::new() else { return };
+    workshop.build("libhelp.so", HELP, "", &[]);
+    workshop.build("libuse.so", USER, "", &["-L.", "-l:libhelp.so", ORIGIN]);
+    let help = workshop.path("libhelp.so");
+    let missing = ["Error dyn.needed_missing"];
+    fs::write(&help, "INPUT(libhelp.so.1.2)\n").unwrap();
+    workshop.refuses("libuse.so", "file too short", &missing);
+    fs::write(&help, "/* GNU ld script */\n".repeat(100)).unwrap();
+    workshop.refuses("libuse.so", "invalid ELF header", &missing);
+    let program = ["host.c", "-pie", "-fPIE", "-o", "libhelp.so"];
+    workshop.run_gcc(&program);
+    workshop.refuses("libuse.so", "cannot dynamically load position-independent", &missing);
+}
+
+#[test]
+fn packed_relocations_are_announced() {
+    let Some(workshop) = Workshop::new() else { return };
+    let pointers = "int abs(int); int a; int *at = &a; int use(void) { return abs(*at); }";
+    let flag = "-Wl,-z,pack-relative-relocs";
+    workshop.build("libpacked.so", pointers, "", &[flag]);
+    workshop.loads("libpacked.so", &[]);
+    // As lld does with `--pack-dyn-relocs=relr`: the version is named, but not this one.
+    let path = workshop.path("libpacked.so");
+    let mut bytes = fs::read(&path).unwrap();
+    let facts = hoist_elf::ElfFacts::read(&bytes).unwrap();
+    if !facts.dynamic.has_packed_relocations {
+        return eprintln!("this linker packs no relocations");
+    }
+    let marker = b"GLIBC_ABI_DT_RELR";
+    let hash = |name: &[u8]| {
+        name.iter().fold(0_u32, |hash, &byte| {
+            let hash = (hash << 4).wrapping_add(byte.into());
+            (hash & 0x0fff_ffff) ^ ((hash & 0xf000_0000) >> 24)
+        })
+    };
+    // The needed version becomes the same as that of `abs`: one more of GLIBC_2.2.5.
+    let at = bytes.windows(marker.len()).position(|part| part == marker).unwrap();
+    let old = hash(marker).to_le_bytes();
+    let record = bytes.windows(4).position(|part| part == old).unwrap();
+    let name = b"GLIBC_2.2.5\0";
+    bytes[at..at + name.len()].copy_from_slice(name);
+    bytes[record..record + 4].copy_from_slice(&hash(b"GLIBC_2.2.5").to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let words = "DT_RELR without GLIBC_ABI_DT_RELR dependency";
+    workshop.refuses("libpacked.so", words, &["Error dyn.version_missing"]);
 }

@@ -9,7 +9,7 @@ use crate::segments::{LoadMap, Segment};
 use crate::spec::{
     DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_STATIC_TLS, DF_TEXTREL, DT_AUXILIARY, DT_BIND_NOW,
     DT_DEBUG, DT_FILTER, DT_FLAGS, DT_FLAGS_1, DT_INIT_ARRAYSZ, DT_JMPREL, DT_NEEDED, DT_NULL,
-    DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL,
+    DT_RELR, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL,
 };
 
 /// What the dynamic section says, apart from the symbols.
@@ -35,6 +35,8 @@ pub struct Dynamic {
     pub constructors: u64,
     /// Whether it has calls that could be bound lazily (`DT_JMPREL`).
     pub has_plt: bool,
+    /// Whether it has relocations that only a loader with `DT_RELR` applies.
+    pub has_packed_relocations: bool,
     /// Whether it has `DT_DEBUG`, which linkers give to executables only.
     pub has_debug_entry: bool,
 }
@@ -187,6 +189,7 @@ pub(crate) fn read_dynamic(
         flags_1: entries.get(DT_FLAGS_1).unwrap_or(0),
         constructors: entries.get(DT_INIT_ARRAYSZ).unwrap_or(0) / image.word_bytes(),
         has_plt: entries.get(DT_JMPREL).is_some(),
+        has_packed_relocations: entries.get(DT_RELR).is_some(),
         has_debug_entry: entries.get(DT_DEBUG).is_some(),
     })
 }

@@ -62,6 +62,7 @@ pub struct Definition {
     visibility: u8,
     place: DefinedIn,
     version: Option<&'static str>,
+    is_version_hidden: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,7 +84,14 @@ pub struct Wanted {
 
 impl Definition {
     const fn global(name: &'static str, kind: u8, place: DefinedIn) -> Self {
-        Self { name, info: 0x10 | kind, visibility: 0, place, version: None }
+        Self {
+            name,
+            info: 0x10 | kind,
+            visibility: 0,
+            place,
+            version: None,
+            is_version_hidden: false,
+        }
     }
 
     /// A function.
@@ -128,6 +136,12 @@ impl Definition {
     #[must_use]
     pub const fn in_version(self, version: &'static str) -> Self {
         Self { version: Some(version), ..self }
+    }
+
+    /// The same, defined in a version that only those find who ask for it.
+    #[must_use]
+    pub const fn in_hidden_version(self, version: &'static str) -> Self {
+        Self { is_version_hidden: true, ..self.in_version(version) }
     }
 
     /// The same, with one instance in the whole process.
@@ -407,7 +421,9 @@ impl Library {
             });
             let first = need_count + 2;
             let index = place.map_or(1, |place| place as u64 + first);
-            indices.extend(u16::try_from(index).expect("a few").to_le_bytes());
+            let hidden = if definition.is_version_hidden { 0x8000 } else { 0 };
+            let index = u16::try_from(index).expect("a few") | hidden;
+            indices.extend(index.to_le_bytes());
         }
         let mut records: Vec<[u8; 28]> = Vec::new();
         for version in versions {

@@ -8,8 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use std::thread::available_parallelism;
 
 use hoist_check::{
-    Checked, CompareError, Contract, Family, Loaded, Policy, ProbeError, Promise, Report, Target,
-    TreeError, apply_waivers, check_file, check_file_against, check_links, check_tree_on, floors,
+    Checked, CompareError, Contract, Family, Loaded, Policy, ProbeError, Promise, Reach, Report,
+    Target, TreeError, apply_waivers, check_file, check_file_against, check_links, check_tree_on,
+    floors,
 };
 use hoist_elf::DottedVersion;
 use hoist_elf::header::Header;
@@ -270,7 +271,8 @@ pub(crate) fn check_project(
     let mut others = request.of_others();
     ask_of_all(&mut others, project);
     others.store_roots.insert(0, settings.root.clone());
-    let mut findings = check_with(tree, &contracts, &request.amended(others), request)?;
+    let mut findings =
+        check_with(tree, Reach::Artifact, &contracts, &request.amended(others), request)?;
     findings.add_links(tree, &contracts)?;
     findings.judge(request, &contracts);
     Ok(findings)
@@ -283,10 +285,11 @@ fn today() -> Result<Day, CliError> {
 }
 
 /// Checks a folder: an artifact by the ABI file packed in it, and every other library as one
-/// without promises.
+/// without promises. A folder that is no artifact may need what lies beside it.
 pub(crate) fn check_folder(folder: &Path, request: &Request) -> Result<Findings, CliError> {
     let contracts = folder_contracts(folder, request)?;
-    let mut findings = check_with(folder, &contracts, &request.of_others(), request)?;
+    let reach = if contracts.is_empty() { Reach::Disk } else { Reach::Artifact };
+    let mut findings = check_with(folder, reach, &contracts, &request.of_others(), request)?;
     if !contracts.is_empty() {
         findings.add_links(folder, &contracts)?;
     }
@@ -462,6 +465,7 @@ struct Edition {
 
 fn check_with(
     folder: &Path,
+    reach: Reach,
     contracts: &BTreeMap<String, Contract>,
     others: &Contract,
     request: &Request,
@@ -473,7 +477,7 @@ fn check_with(
         Ok::<_, CliError>(kept(&path, &folder.join(&path), contract, report))
     };
     let mut findings = Findings::default();
-    for found in check_tree_on(request.threads, folder, contracts, others, keep)? {
+    for found in check_tree_on(request.threads, folder, reach, contracts, others, keep)? {
         findings.add(found?);
     }
     Ok(findings)

@@ -111,6 +111,20 @@ impl SystemSymbols {
         newest.is_none_or(|newest| *newest >= release)
     }
 
+    /// Whether a library of the table defines any symbol in a version.
+    #[must_use]
+    pub fn defines_version(&self, soname: &str, version: &str) -> bool {
+        let mut is_there = false;
+        self.table.walk(|_, codes| {
+            is_there = self
+                .definitions(codes)
+                .iter()
+                .any(|found| found.library == soname && found.version == Some(version));
+            !is_there
+        });
+        is_there
+    }
+
     fn definitions(&self, codes: &'static str) -> Vec<SystemDefinition> {
         self.table
             .codes(codes, self.machine)

@@ -1,4 +1,6 @@
-use hoist_check::Contract;
+use std::collections::BTreeMap;
+
+use hoist_check::{Candidate, Contract, check_library};
 use hoist_elf::testing::{Definition, Library, Wanted};
 use insta::assert_snapshot;
 
@@ -199,4 +201,34 @@ fn a_search_path_that_leads_out_of_what_is_checked_is_named() {
     let library = Library { runpath, ..needing(vec!["libdep.so.1"]) };
     let report = check(&library, &contract());
     assert_snapshot!(text(&report));
+}
+
+#[test]
+fn what_is_found_must_be_loadable() {
+    let library = Library {
+        needed: vec!["libhelp.so.1"],
+        runpath: Some("$ORIGIN/../deps"),
+        wanted: vec![Wanted::plain("help")],
+        ..Library::new()
+    };
+    let found = |bytes: Vec<u8>| {
+        let siblings = BTreeMap::from([("deps/libhelp.so.1".to_owned(), bytes)]);
+        check_library(&Candidate::new("lib/libcase.so", &library.build()), &contract(), &siblings)
+    };
+    let whole = Library::new().build();
+    let report = found(whole[..0x800].to_vec());
+    assert_eq!(report.findings[0].object.as_deref(), Some("libhelp.so.1"));
+    let program = Library { file_type: 2, interpreter: Some("/lib64/ld.so"), ..Library::new() };
+    assert_snapshot!(
+        text(&report)
+            + &text(&found(b"INPUT(libhelp.so.1.2)\n".to_vec()))
+            + &text(&found(Vec::new()))
+            + &text(&found(program.build()))
+    );
+}
+
+#[test]
+fn an_empty_name_is_called_empty() {
+    let library = Library { needed: vec![""], runpath: Some("$ORIGIN"), ..Library::new() };
+    assert_snapshot!(text(&check(&library, &contract())));
 }

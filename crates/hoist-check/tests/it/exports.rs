@@ -157,3 +157,14 @@ fn debug_information_is_decompressed_only_to_compare_it() {
     let header = "#include <stdint.h>\nint64_t dot(const float *a, const float *b, int64_t n);";
     assert_eq!(rules(Some(header)), ["debug.unreadable", "debug.present"]);
 }
+
+#[test]
+fn a_version_that_must_be_asked_for_keeps_no_promise() {
+    let hidden = Definition::function("add").in_hidden_version("CASE_1");
+    assert_snapshot!(text(&check(&exporting(vec![hidden.clone()]), &contract())));
+    let both = vec![hidden, Definition::function("add").in_version("CASE_2")];
+    assert_eq!(text(&check(&exporting(both.clone()), &contract())), "");
+    let asked = Promise { version: Some("CASE_1".to_owned()), ..Promise::function("add") };
+    let asked = Contract { exports: vec![asked], ..contract() };
+    assert_eq!(text(&check(&exporting(both), &asked)), "", "one asks for it");
+}

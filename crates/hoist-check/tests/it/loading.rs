@@ -37,3 +37,9 @@ fn constructors_beyond_the_compilers_own_are_worth_knowing() {
     assert_eq!(text(&check(&with(1), &contract())), "");
     assert_snapshot!(text(&check(&with(3), &contract())));
 }
+
+#[test]
+fn thread_local_variables_of_others_are_reached_through_the_static_block_too() {
+    let library = Library { flags: STATIC_TLS_AND_NOW, ..Library::new() };
+    assert_snapshot!(text(&check(&library, &contract())));
+}

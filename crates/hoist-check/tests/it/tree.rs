@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use hoist_check::{Checked, Contract, check_file, check_links, check_tree, check_tree_on};
-use hoist_elf::testing::Library;
+use hoist_check::{Checked, Contract, Reach, check_file, check_links, check_tree, check_tree_on};
+use hoist_elf::testing::{Library, Wanted};
 use tempfile::TempDir;
 
 use crate::{USUAL, contract};
@@ -194,7 +195,8 @@ fn many_threads_say_what_one_says_in_the_same_order() {
     let none = BTreeMap::new();
     let lines = |threads: usize| {
         let keep = |checked: Checked| format!("{} {:?}", checked.path, checked.report.findings);
-        check_tree_on(threads.try_into().unwrap(), root, &none, &contract(), keep).unwrap()
+        let threads = threads.try_into().unwrap();
+        check_tree_on(threads, root, Reach::Artifact, &none, &contract(), keep).unwrap()
     };
     assert_eq!(lines(1).len(), 42);
     assert_eq!(lines(8), lines(1));
@@ -222,4 +224,55 @@ fn a_path_of_the_store_lies_below_any_of_its_roots() {
     let elsewhere = tempfile::tempdir().unwrap().path().to_owned();
     assert_eq!(rules(vec![elsewhere.clone(), store.path().to_owned()]), [""; 0]);
     assert_eq!(rules(vec![elsewhere]), ["dyn.needed_missing", "dyn.runpath_leak"]);
+}
+
+#[test]
+fn a_folder_that_is_no_artifact_is_searched_as_the_loader_does() {
+    let home = tempfile::tempdir().unwrap();
+    let library = Library {
+        needed: vec!["libdep.so.1"],
+        runpath: Some("$ORIGIN/../../pack.libs"),
+        ..Library::new()
+    };
+    write(home.path(), "pack/core/libcase.so", &library.build());
+    write(home.path(), "pack.libs/libdep.so.1", &Library::new().build());
+    let rules = |reach| {
+        let (none, one) = (BTreeMap::new(), NonZeroUsize::MIN);
+        let folder = home.path().join("pack");
+        let checked = check_tree_on(one, &folder, reach, &none, &contract(), |checked| checked);
+        let checked = checked.unwrap();
+        assert_eq!(checked[0].path, "core/libcase.so");
+        rules_by_path(&checked)[0].1.join(" ")
+    };
+    assert_eq!(rules(Reach::Artifact), "dyn.needed_missing");
+    assert_eq!(rules(Reach::Disk), "");
+}
+
+#[test]
+fn paths_of_a_single_file_are_absolute() {
+    let home = tempfile::tempdir().unwrap();
+    let library =
+        Library { needed: vec!["libdep.so.1"], runpath: Some("$ORIGIN/deps"), ..Library::new() };
+    write(home.path(), "libcase.so", &library.build());
+    let report = check_file(&home.path().join("libcase.so"), &contract()).unwrap();
+    let deps = home.path().join("deps");
+    let looked = format!("the loader looks in `{}`", deps.display());
+    assert!(report.findings[0].message.ends_with(&looked), "{}", report.findings[0].message);
+}
+
+#[test]
+fn what_is_checked_itself_has_its_floor_once() {
+    let home = tempfile::tempdir().unwrap();
+    let library =
+        Library { needed: vec!["libdep.so.1"], runpath: Some("$ORIGIN"), ..Library::new() };
+    let wanted = vec![Wanted::versioned("arc4random", "libc.so.6", "GLIBC_2.36")];
+    let dep = Library { needed: vec!["libc.so.6"], wanted, ..Library::new() };
+    write(home.path(), "libcase.so", &library.build());
+    write(home.path(), "libdep.so.1", &dep.build());
+    let asked = Contract { glibc: "2.28".parse().ok(), ..contract() };
+    let checked = check_tree(home.path(), &BTreeMap::new(), &asked).unwrap();
+    let expected = [("libcase.so", vec![]), ("libdep.so.1", vec!["dyn.glibc_floor"])];
+    assert_eq!(rules_by_path(&checked), expected);
+    let alone = check_file(&home.path().join("libcase.so"), &asked).unwrap();
+    assert_eq!(alone.findings[0].rule, "dyn.glibc_floor");
 }

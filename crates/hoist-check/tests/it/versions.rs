@@ -149,3 +149,51 @@ fn a_platform_has_an_old_name_and_demands() {
     let oldest = manylinux("manylinux1").unwrap();
     assert!(!oldest.libraries(&Target::X86_64_LINUX).contains("libexpat.so.1"));
 }
+
+/// A library with `DT_RELR`, `DT_RELRSZ` and `DT_RELRENT`, which packs nothing.
+fn packed(versions: &[&'static str]) -> Library {
+    let wanted = |version: &&'static str| Wanted::versioned("malloc", "libc.so.6", version);
+    let dynamic = vec![(36, 0x1_0000), (35, 0), (37, 8)];
+    Library { dynamic, ..wanting(versions.iter().map(wanted).collect()) }
+}
+
+#[test]
+fn packed_relocations_must_be_announced_to_the_loader() {
+    let asked = with_floors("2.28", "3.4");
+    let silent = packed(&["GLIBC_2.2.5"]);
+    assert_snapshot!(text(&check(&silent, &asked)));
+    let report = check(&silent, &contract());
+    assert_eq!(report.findings[0].rule, "dyn.version_missing");
+    assert_eq!(report.findings[0].object.as_deref(), Some("GLIBC_ABI_DT_RELR"));
+    let floors = floors(&ElfFacts::read(&silent.build()).unwrap());
+    assert_eq!(floors.to_string(), "glibc 2.36 (because of GLIBC_ABI_DT_RELR)");
+
+    let announced = packed(&["GLIBC_ABI_DT_RELR"]);
+    assert_eq!(text(&check(&announced, &contract())), "");
+    assert_eq!(
+        check(&announced, &asked).findings.iter().filter(|f| f.rule == "dyn.glibc_floor").count(),
+        1
+    );
+    // The loader asks this only of those that want versions of libc.
+    assert_eq!(text(&check(&packed(&[]), &contract())), "");
+}
+
+#[test]
+fn floors_hold_for_what_comes_with_a_library() {
+    let library =
+        Library { needed: vec!["libhelp.so.1"], runpath: Some("$ORIGIN"), ..Library::new() };
+    let helper = Library {
+        soname: Some("libhelp.so.1"),
+        ..wanting(vec![
+            Wanted::versioned("malloc", "libc.so.6", "GLIBC_2.2.5"),
+            Wanted::versioned("arc4random", "libc.so.6", "GLIBC_2.36"),
+            Wanted::versioned("pthread_create", "libc.so.6", "GLIBC_2.34"),
+        ])
+    };
+    let others = [("lib/libhelp.so.1", &helper)];
+    let report = check_among(&library, &with_floors("2.28", "3.4.29"), &others);
+    assert_snapshot!(text(&report));
+    assert_eq!(report.findings[0].symbol.as_deref(), Some("arc4random"));
+    assert_eq!(report.findings[0].object.as_deref(), Some("lib/libhelp.so.1"));
+    assert_eq!(text(&check_among(&library, &with_floors("2.36", "3.4.29"), &others)), "");
+}

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use hoist_testkit::Hoist;
+use hoist_testkit::{Hoist, tool};
 
-use crate::{adder, generations, nothing_landed, stage, stages};
+use crate::{adder, generations, hoist, nothing_landed, stage, stages};
 
 /// Rewrites the source of `adder`.
 fn edit(hoist: &Hoist, from: &str, to: &str) {
@@ -107,6 +107,32 @@ fn check_looks_at_files_folders_and_store_paths() {
     fs::write(hoist.project().join("cut.so"), &fs::read(&library).unwrap()[..5000]).unwrap();
     let run = hoist.run(["check", "cut.so"]).ended(1);
     assert!(run.stdout.contains("error[file."), "{}", run.stdout);
+}
+
+#[test]
+fn a_folder_that_is_no_artifact_may_need_what_lies_beside_it() {
+    let Some(gcc) = tool("gcc", "gcc") else { return };
+    let hoist = hoist();
+    for folder in ["pack", "pack.libs"] {
+        fs::create_dir(hoist.project().join(folder)).unwrap();
+    }
+    hoist.write("help.c", "int help(void) { return 1; }");
+    hoist.write("use.c", "int help(void); int use(void) { return help(); }");
+    let build = |arguments: &[&str]| {
+        let mut gcc = gcc.command();
+        gcc.args(["-shared", "-fPIC", "-Wl,-z,now"]).args(arguments);
+        assert!(gcc.current_dir(hoist.project()).status().unwrap().success());
+    };
+    build(&["help.c", "-o", "pack.libs/libhelp.so", "-Wl,-soname,libhelp.so"]);
+    let there = ["-Lpack.libs", "-lhelp", "-Wl,-rpath,$ORIGIN/../pack.libs"];
+    build(&[&["use.c", "-o", "pack/libuse.so"][..], &there].concat());
+    for named in [&["check", "pack"][..], &["check", "pack", "pack.libs"]] {
+        let run = hoist.run(named).ended(0);
+        assert!(run.stdout.contains("no findings"), "{}", run.stdout);
+    }
+    fs::remove_file(hoist.project().join("pack.libs/libhelp.so")).unwrap();
+    let run = hoist.run(["check", "pack"]).ended(1);
+    assert!(run.stdout.contains("`libhelp.so` is needed"), "{}", run.stdout);
 }
 
 #[test]

@@ -116,11 +116,8 @@ fn request(policy: PolicyFile, folder: &Path) -> Result<Request, String> {
         contract.forbidden_paths.clone_from(&paths);
         contract.leaked_paths = paths;
     }
-    let below_root = |path: &PathBuf| {
-        let path = folder.join(path);
-        path.to_string_lossy().trim_start_matches('/').to_owned()
-    };
-    contract.search = policy.search.iter().flatten().map(below_root).collect();
+    let absolute = |path: &PathBuf| folder.join(path).to_string_lossy().into_owned();
+    contract.search = policy.search.iter().flatten().map(absolute).collect();
     let mut unread_header = None;
     if let Some(header) = policy.header {
         match read_text(&folder.join(&header), MAX_HEADER_BYTES as u64) {
