@@ -24,6 +24,9 @@ const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/var/folders", "/private"];
 const COMMON_NAMES: [&str; 8] =
     ["localhost", "linux", "debian", "ubuntu", "fedora", "alpine", "docker", "builder"];
 
+/// Options of compilers that name a folder or file.
+const PATH_OPTIONS: [&str; 7] = ["-I", "-L", "-B", "-o", "-isystem", "-iquote", "-idirafter"];
+
 /// Shorter names are ordinary words.
 const LEAST_NAME_BYTES: usize = 5;
 
@@ -98,7 +101,7 @@ fn paths_under<'a>(
             tail.strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
         })?;
         let before = at.checked_sub(1).map_or(0, |before| bytes[before]);
-        if is_path_byte(before) {
+        if is_path_byte(before) && !ends_in_option(&bytes[..at]) {
             return None;
         }
         let length = tail.iter().take(MOST_SHOWN).take_while(|byte| is_path_byte(**byte)).count();
@@ -117,6 +120,15 @@ fn is_of_build(below: &str, prefix: &str) -> bool {
     let has_folder = below.contains('/') || !TEMPORARY.contains(&prefix);
     let is_source = below.rsplit_once('.').is_some_and(|(_, end)| SOURCE_ENDS.contains(&end));
     !below.is_empty() && (has_folder || is_source) && !below.contains("XXXXXX")
+}
+
+/// Whether `before` ends in an option of a compiler that its path follows without a space, as in
+/// `-I/usr/include`.
+fn ends_in_option(before: &[u8]) -> bool {
+    PATH_OPTIONS.iter().any(|option| {
+        let rest = before.strip_suffix(option.as_bytes());
+        rest.is_some_and(|rest| rest.last().is_none_or(|byte| !is_path_byte(*byte)))
+    })
 }
 
 fn is_path_byte(byte: u8) -> bool {
