@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hoist_elf::ElfFacts;
+use hoist_elf::debug::compressed_sections;
 
 use crate::report::Judge;
 use crate::rule::LEAK_BUILD_PATH;
@@ -31,9 +32,10 @@ const PATH_OPTIONS: [&str; 7] = ["-I", "-L", "-B", "-o", "-isystem", "-iquote", 
 const LEAST_NAME_BYTES: usize = 5;
 
 /// The first path under a prefix, and how many there are.
-struct Found<'a> {
-    offset: usize,
-    path: &'a str,
+struct Found {
+    /// Where it is, in words.
+    place: String,
+    path: String,
     count: usize,
 }
 
@@ -49,13 +51,23 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     let searched = [&facts.dynamic.runpath, &facts.dynamic.rpath];
     let is_searched =
         |path| searched.iter().any(|text| text.as_ref().is_some_and(|text| text.contains(path)));
-    let mut found: BTreeMap<&str, Found<'_>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Found> = BTreeMap::new();
     for (offset, prefix, path) in paths_under(bytes, &prefixes) {
         if !is_searched(path) {
-            found.entry(prefix).or_insert(Found { offset, path, count: 0 }).count += 1;
+            let first =
+                || Found { place: format!("at offset {offset:#x}"), path: path.into(), count: 0 };
+            found.entry(prefix).or_insert_with(first).count += 1;
         }
     }
-    for (prefix, Found { offset, path, count }) in found {
+    for (section, unpacked) in compressed_sections(bytes) {
+        for (offset, prefix, path) in paths_under(&unpacked, &prefixes) {
+            let place = || format!("at offset {offset:#x} of {section}, which is compressed");
+            let first = || Found { place: place(), path: path.into(), count: 0 };
+            found.entry(prefix).or_insert_with(first).count += 1;
+        }
+    }
+    for (prefix, Found { place, path, count }) in found {
+        let path = path.as_str();
         let more = match count {
             1 => String::new(),
             _ => format!(", and {} more under `{prefix}`", count - 1),
@@ -66,7 +78,7 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
         judge
             .report(
                 &LEAK_BUILD_PATH,
-                format_args!("`{path}` is in the file at offset {offset:#x}{more}"),
+                format_args!("`{path}` is in the file {place}{more}"),
                 format_args!(
                     "compile with `-ffile-prefix-map={from}=.` (C, C++) or \
                      `--remap-path-prefix={from}=.` (Rust), and strip debug information"
@@ -90,10 +102,10 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
 }
 
 /// The paths under `prefixes` in the file's texts, with their offsets.
-fn paths_under<'a>(
+fn paths_under<'a, 'p>(
     bytes: &'a [u8],
-    prefixes: &'a [&str],
-) -> impl Iterator<Item = (usize, &'a str, &'a str)> {
+    prefixes: &'a [&'p str],
+) -> impl Iterator<Item = (usize, &'p str, &'a str)> {
     let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     starts.filter_map(move |at| {
         let tail = &bytes[at..];
