@@ -1,7 +1,5 @@
 //! A path of the build that gcc wrote into debug information is found there, packed or not.
 
-#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
-
 use std::fs;
 
 use hoist_check::{Contract, Target, check_file};
