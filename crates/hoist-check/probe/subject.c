@@ -37,10 +37,14 @@ __asm__(".symver dladdr, dladdr@" OLD);
 
 extern char **environ;
 
+/* Where the subject is; a folder that no library would go to, and that it may write to. */
+#define WORK "/tmp/work"
+
 enum {
     LAST_SIGNAL = 64,
     FILES = 1024,   /* open files that are looked at */
     LISTED = 16,    /* names of one kind that are told */
+    VARIABLES = 64, /* of the environment that it was given */
     RLIMITS = 16,
     TIMERS = 3,
 };
@@ -163,13 +167,47 @@ static void compare_files(struct words *words, const struct state *old, const st
         say_number(words, "opened-more", listed - LISTED);
 }
 
+/* The environment before, as texts of our own: the library may write into the strings. */
+static char *variables[VARIABLES];
+
+static void remember_variables(void) {
+    for (int index = 0; environ && environ[index] && index < VARIABLES; index++)
+        variables[index] = strdup(environ[index]);
+}
+
+/* The text in `list`, up to `count` long or ended by NULL, that sets the variable that `text` does. */
+static const char *setting_like(char **list, int count, const char *text) {
+    size_t length = strcspn(text, "=");
+    for (int index = 0; list && index < count && list[index]; index++)
+        if (strncmp(list[index], text, length) == 0 && list[index][length] == '=')
+            return list[index];
+    return NULL;
+}
+
+static void compare_variables(struct words *words) {
+    int listed = 0;
+    for (char **now = environ; now && *now && listed < LISTED; now++) {
+        const char *before = setting_like(variables, VARIABLES, *now);
+        if (!before || strcmp(before, *now) != 0) {
+            say(words, "variable", 1, *now);
+            listed++;
+        }
+    }
+    for (int index = 0; index < VARIABLES && variables[index]; index++)
+        if (!setting_like(environ, INT_MAX, variables[index]))
+            say(words, "unset", 1, variables[index]);
+}
+
 static void list_folder(struct words *words, const char *key, const char *folder) {
     DIR *dir = opendir(folder);
     int listed = 0;
     if (!dir)
         return;
     for (struct dirent *entry; (entry = readdir(dir)) && listed < LISTED;) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(path, WORK) != 0) {
             say(words, key, 2, folder, entry->d_name);
             listed++;
         }
@@ -227,13 +265,13 @@ static void compare(struct words *words, const struct state *old, const struct s
         say(words, "personality", 0);
     if (old->nice != new->nice)
         say_number(words, "nice", new->nice);
-    for (char **variable = environ; variable && *variable && variable < environ + LISTED; variable++)
-        say(words, "variable", 1, *variable); /* it was empty */
+    compare_variables(words);
     siginfo_t child;
     if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0)
         say(words, "children", 0);
     list_threads(words);
     list_folder(words, "left", "/tmp");
+    list_folder(words, "left", WORK);
     list_folder(words, "left", "/dev/shm");
 }
 
@@ -277,6 +315,8 @@ void be_subject(const struct job *job) {
         _exit(0);
     }
     close(file);
+    remember_variables();
+    if (mkdir(WORK, 0700) == 0 && chdir(WORK) != 0) {} /* then it stays where it was started */
     look(&before);
     struct floating floating_before = floating();
 

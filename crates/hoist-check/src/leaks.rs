@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use hoist_elf::ElfFacts;
+use hoist_elf::debug::compressed_sections;
 
 use crate::report::Judge;
 use crate::rule::LEAK_BUILD_PATH;
@@ -24,13 +25,17 @@ const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/var/folders", "/private"];
 const COMMON_NAMES: [&str; 8] =
     ["localhost", "linux", "debian", "ubuntu", "fedora", "alpine", "docker", "builder"];
 
+/// Options of compilers that name a folder or file.
+const PATH_OPTIONS: [&str; 7] = ["-I", "-L", "-B", "-o", "-isystem", "-iquote", "-idirafter"];
+
 /// Shorter names are ordinary words.
 const LEAST_NAME_BYTES: usize = 5;
 
 /// The first path under a prefix, and how many there are.
-struct Found<'a> {
-    offset: usize,
-    path: &'a str,
+struct Found {
+    /// Where it is, in words.
+    place: String,
+    path: String,
     count: usize,
 }
 
@@ -47,13 +52,23 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     let searched: HashSet<&str> = searched
         .flat_map(|text| paths_under(text.as_bytes(), &prefixes).map(|(_, _, path)| path))
         .collect();
-    let mut found: BTreeMap<&str, Found<'_>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Found> = BTreeMap::new();
     for (offset, prefix, path) in paths_under(bytes, &prefixes) {
         if !searched.contains(path) {
-            found.entry(prefix).or_insert(Found { offset, path, count: 0 }).count += 1;
+            let first =
+                || Found { place: format!("at offset {offset:#x}"), path: path.into(), count: 0 };
+            found.entry(prefix).or_insert_with(first).count += 1;
         }
     }
-    for (prefix, Found { offset, path, count }) in found {
+    for (section, unpacked) in compressed_sections(bytes) {
+        for (offset, prefix, path) in paths_under(&unpacked, &prefixes) {
+            let place = || format!("at offset {offset:#x} of {section}, which is compressed");
+            let first = || Found { place: place(), path: path.into(), count: 0 };
+            found.entry(prefix).or_insert_with(first).count += 1;
+        }
+    }
+    for (prefix, Found { place, path, count }) in found {
+        let path = path.as_str();
         let more = match count {
             1 => String::new(),
             _ => format!(", and {} more under `{prefix}`", count - 1),
@@ -64,7 +79,7 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
         judge
             .report(
                 &LEAK_BUILD_PATH,
-                format_args!("`{path}` is in the file at offset {offset:#x}{more}"),
+                format_args!("`{path}` is in the file {place}{more}"),
                 format_args!(
                     "compile with `-ffile-prefix-map={from}=.` (C, C++) or \
                      `--remap-path-prefix={from}=.` (Rust), and strip debug information"
@@ -88,10 +103,10 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
 }
 
 /// The paths under `prefixes` in the file's texts, with their offsets.
-fn paths_under<'a>(
+fn paths_under<'a, 'p>(
     bytes: &'a [u8],
-    prefixes: &'a [&str],
-) -> impl Iterator<Item = (usize, &'a str, &'a str)> {
+    prefixes: &'a [&'p str],
+) -> impl Iterator<Item = (usize, &'p str, &'a str)> {
     let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     starts.filter_map(move |at| {
         let tail = &bytes[at..];
@@ -99,7 +114,7 @@ fn paths_under<'a>(
             tail.strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
         })?;
         let before = at.checked_sub(1).map_or(0, |before| bytes[before]);
-        if is_path_byte(before) {
+        if is_path_byte(before) && !ends_in_option(&bytes[..at]) {
             return None;
         }
         let length = tail.iter().take(MOST_SHOWN).take_while(|byte| is_path_byte(**byte)).count();
@@ -118,6 +133,15 @@ fn is_of_build(below: &str, prefix: &str) -> bool {
     let has_folder = below.contains('/') || !TEMPORARY.contains(&prefix);
     let is_source = below.rsplit_once('.').is_some_and(|(_, end)| SOURCE_ENDS.contains(&end));
     !below.is_empty() && (has_folder || is_source) && !below.contains("XXXXXX")
+}
+
+/// Whether `before` ends in an option of a compiler that its path follows without a space, as in
+/// `-I/usr/include`.
+fn ends_in_option(before: &[u8]) -> bool {
+    PATH_OPTIONS.iter().any(|option| {
+        let rest = before.strip_suffix(option.as_bytes());
+        rest.is_some_and(|rest| rest.last().is_none_or(|byte| !is_path_byte(*byte)))
+    })
 }
 
 fn is_path_byte(byte: u8) -> bool {

@@ -81,22 +81,38 @@ pub(crate) fn is_for_libc(judge: &mut Judge<'_>, facts: &ElfFacts) -> bool {
     false
 }
 
-/// Checks that every segment can be mapped with the target's largest pages.
+/// Checks that every segment can be mapped with the target's largest pages: it is aligned to them,
+/// and has none in common with one of other rights, whatever it says of its alignment.
 pub(crate) fn check_pages(judge: &mut Judge<'_>, facts: &ElfFacts) {
     let page = judge.contract.target.page_size_bytes;
     let misfit = facts
         .loads()
         .enumerate()
         .find(|(_, load)| load.align < page || load.address.wrapping_sub(load.offset) % page != 0);
-    if let Some((index, load)) = misfit {
-        let message = format!(
+    let message = if let Some((index, load)) = misfit {
+        format!(
             "loadable segment {index} is aligned to {} bytes, the target's pages have up to {page}",
             load.align.max(1)
-        );
-        judge.report(
-            &TARGET_PAGE_ALIGN,
-            message,
-            format_args!("link with `-Wl,-z,max-page-size={page}`"),
-        );
-    }
+        )
+    } else if let Some((index, address)) = page_of_two(facts, page) {
+        format!(
+            "loadable segments {} and {index} have other rights and lie in one page, that at \
+             {address:#x}: the target's pages have up to {page} bytes",
+            index - 1
+        )
+    } else {
+        return;
+    };
+    let fix = format_args!("link with `-Wl,-z,max-page-size={page}`");
+    judge.report(&TARGET_PAGE_ALIGN, message, fix);
+}
+
+/// The first page that segments of different rights have in common, and the number of the second.
+fn page_of_two(facts: &ElfFacts, page: u64) -> Option<(usize, u64)> {
+    let loads: Vec<_> = facts.loads().collect();
+    loads.windows(2).enumerate().find_map(|(index, pair)| {
+        let last = pair[0].address.checked_add(pair[0].memory_size_bytes.checked_sub(1)?)?;
+        let is_shared = last / page == pair[1].address / page && pair[1].memory_size_bytes > 0;
+        (is_shared && pair[0].flags != pair[1].flags).then_some((index + 1, last / page * page))
+    })
 }

@@ -328,13 +328,14 @@ fn entries(root: &Path) -> impl Iterator<Item = Result<DirEntry, TreeError>> {
     })
 }
 
-/// Whether a file is named as shared libraries are: `x.so`, `x.so.1.2`.
+/// Whether a file is named as shared libraries are: `x.so`, `x.so.1.2`. What was split off from one
+/// (`x.so.1.debug`) is not.
 fn is_library_name(name: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     name.match_indices(".so").any(|(at, found)| {
         let rest = &name[at + found.len()..];
-        at > 0
-            && (rest.is_empty()
-                || rest.starts_with('.') && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
+        let version = rest.strip_prefix('.');
+        at > 0 && (rest.is_empty() || version.is_some_and(|parts| parts.split('.').all(is_number)))
     })
 }
 

@@ -77,6 +77,10 @@ pub enum ElfError {
     )]
     HashMismatch { symbol: u64, found: u32, wanted: u32 },
 
+    /// `dlsym` does not find it, nor does a library that needs it.
+    #[error("{table} does not lead to symbol {symbol}, `{name}`: {why}")]
+    HashMiss { table: &'static str, symbol: u64, name: String, why: &'static str },
+
     #[error("{table} says {declared} records, but its links end after {found}")]
     RecordCount { table: &'static str, declared: u64, found: u64 },
 

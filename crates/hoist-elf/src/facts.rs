@@ -139,14 +139,26 @@ impl ElfFacts {
             symbols.remove(0);
         }
         self.symbols = symbols;
-        // Some libraries, the C library among them, name an interpreter so that they can be run
-        // as well; unlike executables they have no DT_DEBUG.
-        let runs_alone =
-            self.segment(SegmentKind::Interpreter).is_some() && self.dynamic.has_debug_entry;
+        let runs_alone = self.segment(SegmentKind::Interpreter).is_some()
+            && !self.is_runnable_library(image.field(24, 24, "e_entry")?);
         if self.kind == FileKind::SharedLibrary && (self.dynamic.is_pie() || runs_alone) {
             self.kind = FileKind::PositionIndependentExecutable;
         }
         Ok(())
+    }
+
+    /// Whether what names an interpreter is a library all the same, which can be run as well.
+    ///
+    /// Linkers give `DT_DEBUG` to executables only. The C library and Qt's define versions; libcap
+    /// does not, but begins (`entry`) at a function of its own, where programs that need the C
+    /// library begin by `__libc_start_main`.
+    fn is_runnable_library(&self, entry: u64) -> bool {
+        let begins_as_program =
+            || self.symbols.iter().any(|symbol| &*symbol.name == "__libc_start_main");
+        let begins_by_itself =
+            || entry != 0 && !self.dynamic.needed.is_empty() && !begins_as_program();
+        let defines_versions = !self.version_definitions.is_empty();
+        !self.dynamic.has_debug_entry && (defines_versions || begins_by_itself())
     }
 }
 
@@ -279,15 +291,37 @@ mod tests {
     }
 
     #[test]
-    fn an_interpreter_alone_does_not_make_an_executable() {
-        let kind = |dynamic: Vec<(u64, u64)>| {
-            let interpreter = Some("/lib64/ld-linux-x86-64.so.2");
-            let library = Library { interpreter, dynamic, ..Library::new() };
-            ElfFacts::read(&library.build()).unwrap().kind
+    fn what_names_an_interpreter_is_an_executable() {
+        let pie = FileKind::PositionIndependentExecutable;
+        assert_eq!(kind_with_interpreter(Library::new(), 0), pie);
+        assert_eq!(kind_with_interpreter(Library::new(), 0x1_0000), pie);
+        let program = || Library {
+            needed: vec!["libc.so.6"],
+            wanted: vec![Wanted::plain("__libc_start_main")],
+            ..Library::new()
         };
-        assert_eq!(kind(vec![]), FileKind::SharedLibrary);
-        assert_eq!(kind(vec![(DT_DEBUG, 0)]), FileKind::PositionIndependentExecutable);
-        assert_eq!(kind(vec![(DT_FLAGS_1, DF_1_PIE)]), FileKind::PositionIndependentExecutable);
+        assert_eq!(kind_with_interpreter(program(), 0x1_0000), pie);
+        for dynamic in [vec![(DT_DEBUG, 0)], vec![(DT_FLAGS_1, DF_1_PIE)]] {
+            let exports = vec![Definition::function("printf").in_version("GLIBC_2.2.5")];
+            let library = Library { exports, dynamic, ..Library::new() };
+            assert_eq!(kind_with_interpreter(library, 0x1_0000), pie);
+        }
+    }
+
+    #[test]
+    fn libraries_that_can_be_run_as_well_are_libraries() {
+        let exports = vec![Definition::function("printf").in_version("GLIBC_2.2.5")];
+        let like_libc = Library { exports, ..Library::new() };
+        let like_libcap = Library { needed: vec!["libc.so.6"], ..Library::new() };
+        assert_eq!(kind_with_interpreter(like_libc, 0x1_0000), FileKind::SharedLibrary);
+        assert_eq!(kind_with_interpreter(like_libcap, 0x1_0000), FileKind::SharedLibrary);
+    }
+
+    fn kind_with_interpreter(library: Library, entry: u64) -> FileKind {
+        let interpreter = Some("/lib64/ld-linux-x86-64.so.2");
+        let mut bytes = Library { interpreter, ..library }.build();
+        bytes[24..32].copy_from_slice(&entry.to_le_bytes());
+        ElfFacts::read(&bytes).unwrap().kind
     }
 
     #[test]

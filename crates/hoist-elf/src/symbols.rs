@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dynamic::{Entries, Strings};
 use crate::error::ElfError;
-use crate::hash::{GnuChains, count_by_relocations, count_by_sysv_hash, gnu_chains, gnu_hash};
+use crate::hash::{count_by_relocations, gnu_chains, sysv_table};
 use crate::identity::Machine;
 use crate::image::Image;
 use crate::segments::LoadMap;
@@ -186,8 +186,9 @@ pub(crate) fn read_symbols(
         return Err(ElfError::Field { field: "DT_SYMENT", offset: address, found, wanted });
     }
     let chains = gnu_chains(map, entries)?;
-    let count = match (count_by_sysv_hash(image, map, entries, machine)?, &chains) {
-        (Some(count), _) => count,
+    let by_sysv = sysv_table(image, map, entries, machine)?;
+    let count = match (&by_sysv, &chains) {
+        (Some(table), _) => table.count,
         (None, Some(chains)) => {
             chains.end().max(count_by_relocations(image, map, entries, machine)?)
         }
@@ -207,9 +208,9 @@ pub(crate) fn read_symbols(
         let raw = RawSymbol::read(&table, index)?;
         let bytes = strings.bytes(raw.name_index, || format!("the name of symbol {index}"))?;
         if let Some(chains) = &chains {
-            chains.check(index, bytes)?;
+            chains.check_value(index, bytes)?;
         }
-        symbols.push(Symbol {
+        let symbol = Symbol {
             name: String::from_utf8_lossy(bytes).into(),
             version: None,
             is_version_hidden: false,
@@ -219,7 +220,16 @@ pub(crate) fn read_symbols(
             place: place(map, &raw),
             value: raw.value,
             size_bytes: raw.size_bytes,
-        });
+        };
+        if symbol.is_visible() && symbol.is_defined() {
+            // The loader reads DT_HASH only where DT_GNU_HASH is not.
+            match (&chains, &by_sysv) {
+                (Some(chains), _) => chains.check_way(index, bytes)?,
+                (None, Some(table)) => table.check_way(index, bytes)?,
+                (None, None) => {}
+            }
+        }
+        symbols.push(symbol);
     }
     Ok(symbols)
 }
@@ -235,24 +245,6 @@ pub(crate) fn name_indices(
     let length = count.saturating_mul(image.symbol_bytes());
     let table = map.bytes_at(address, length, "DT_SYMTAB")?;
     (0..count).map(|index| Ok(RawSymbol::read(&table, index)?.name_index)).collect()
-}
-
-impl GnuChains {
-    /// One past the last symbol the table lists.
-    fn end(&self) -> u64 {
-        self.first + self.values.len() as u64
-    }
-
-    /// Checks that the loader finds symbol `index`, if it is listed, under its `name`.
-    fn check(&self, index: u64, name: &[u8]) -> Result<(), ElfError> {
-        let listed = index.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        let Some(&found) = listed.and_then(|at| self.values.get(at)) else { return Ok(()) };
-        let wanted = gnu_hash(name);
-        if found | 1 == wanted | 1 {
-            return Ok(());
-        }
-        Err(ElfError::HashMismatch { symbol: index, found, wanted })
-    }
 }
 
 fn place(map: &LoadMap<'_>, raw: &RawSymbol) -> Place {

@@ -203,14 +203,18 @@ fn report_files(effect: &mut impl FnMut(String, &str), seen: &Seen<'_>) {
 
 fn report_settings(effect: &mut impl FnMut(String, &str), seen: &Seen<'_>) {
     let leave = "leave the process as it is: what it changes, it changes for every other library";
-    let names: Vec<&str> = seen
-        .told
-        .each("variable")
-        .map(|line| line.value(0).split('=').next().unwrap_or_default())
-        .collect();
-    if !names.is_empty() {
-        let names = name_some(names.into_iter(), SHOWN);
-        effect(format!("it sets {names} in the environment of the process"), leave);
+    let names = |key: &str| -> Vec<String> {
+        let settings = seen.told.each(key);
+        settings
+            .map(|line| line.value(0).split('=').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    for (key, does, where_) in [("variable", "sets", "in"), ("unset", "removes", "from")] {
+        let names = names(key);
+        if !names.is_empty() {
+            let names = name_some(names.iter().map(String::as_str), SHOWN);
+            effect(format!("it {does} {names} {where_} the environment of the process"), leave);
+        }
     }
     let value = |key: &str| seen.told.each(key).next().map(|line| line.value(0).to_owned());
     if let Some(folder) = value("folder") {

@@ -1,8 +1,8 @@
 //! The load probe: loads a library in a sandbox that is thrown away, and says what that did.
 //!
 //! hoist does not load the library itself. A small program in C does (`probe/` of this crate),
-//! which hoist carries and starts through `hoist-sandbox`: without network and environment, with
-//! the artifact and this machine's own libraries to read and nothing to write but an empty `/tmp`.
+//! which hoist carries and starts through `hoist-sandbox`: without network, with a small
+//! environment of its own, the artifact and this machine's own libraries to read and nothing to write but `/tmp`.
 //!
 //! Success is a nonce on a slate that the loading process maps before it closes the file, put
 //! there after the library was loaded and its symbols were found. No exit code, no output and no
@@ -242,7 +242,7 @@ fn spec(
             Path::new(ARTIFACT).join(&loaded.path).into(),
             time_limit.as_millis().to_string().into(),
         ],
-        env: search_path(&contract.search),
+        env: environment(&contract.search),
         cwd: "/".into(),
         mounts,
         symlinks,
@@ -276,15 +276,23 @@ fn symbols(contract: &Contract) -> Vec<u8> {
     list
 }
 
-/// The folders that the host adds to the search, as the loader is told of them.
-fn search_path(search: &[String]) -> BTreeMap<OsString, OsString> {
+/// What every process has, so that a library finds what it relies on and a change is seen, and one
+/// variable that no library knows.
+const VARIABLES: [(&str, &str); 4] =
+    [("HOME", "/tmp"), ("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8"), ("HOIST_PROBE", "1")];
+
+/// The environment of the probe, with the folders that the host adds to the search as the loader
+/// is told of them.
+fn environment(search: &[String]) -> BTreeMap<OsString, OsString> {
+    let mut variables: BTreeMap<OsString, OsString> =
+        VARIABLES.iter().map(|(name, value)| (name.into(), value.into())).collect();
     // A folder with a separator in its name cannot be said.
     let folders = search.iter().filter(|folder| !folder.contains([':', ';', '$']));
     let folders: Vec<String> = folders.map(|folder| format!("{ARTIFACT}/{folder}")).collect();
-    if folders.is_empty() {
-        return BTreeMap::new();
+    if !folders.is_empty() {
+        variables.insert("LD_LIBRARY_PATH".into(), folders.join(":").into());
     }
-    BTreeMap::from([("LD_LIBRARY_PATH".into(), folders.join(":").into())])
+    variables
 }
 
 /// What the library printed.
@@ -319,6 +327,8 @@ pub fn not_probed(file: &str, why: &ProbeError) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use hoist_elf::DottedVersion;
 
     use super::*;
@@ -357,8 +367,10 @@ mod tests {
 
     #[test]
     fn a_search_folder_that_cannot_be_said_is_left_out() {
-        let path = search_path(&["deps".to_owned(), "a:b".to_owned(), "$LIB".to_owned()]);
-        assert_eq!(path.values().collect::<Vec<_>>(), ["/artifact/deps"]);
-        assert!(search_path(&[]).is_empty());
+        let path =
+            |search: &[String]| environment(search).get(OsStr::new("LD_LIBRARY_PATH")).cloned();
+        let search = ["deps".to_owned(), "a:b".to_owned(), "$LIB".to_owned()];
+        assert_eq!(path(&search), Some("/artifact/deps".into()));
+        assert_eq!(path(&[]), None);
     }
 }

@@ -28,6 +28,19 @@ fn what_only_resembles_a_path_of_the_build_is_none() {
 }
 
 #[test]
+fn a_path_may_follow_the_option_of_a_compiler() {
+    for option in ["-I", "-L", "-B", "-o", "-isystem", "-iquote", "-idirafter", "cc -c -I"] {
+        let library = holding(&format!("\0{option}/home/alice/inc\0"));
+        let said = text(&check(&library, &contract()));
+        assert!(said.contains("`/home/alice/inc` is in the file"), "{option}: {said}");
+    }
+    for other in ["x-I", "lib", "-W", "I"] {
+        let library = holding(&format!("\0{other}/home/alice/inc\0"));
+        assert_eq!(text(&check(&library, &contract())), "", "{other}");
+    }
+}
+
+#[test]
 fn a_runpath_is_not_reported_twice() {
     let library = Library { runpath: Some("/build/case/lib"), ..Library::new() };
     let report = check(&library, &leaking(&["/build"]));

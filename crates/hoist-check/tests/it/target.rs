@@ -37,6 +37,25 @@ fn segments_must_fit_the_largest_pages() {
 }
 
 #[test]
+fn a_page_of_the_target_has_segments_of_one_set_of_rights() {
+    // Its segments are 64 KiB apart, whatever alignment they claim.
+    let page_bytes = 0x2_0000;
+    let target = Target { page_size_bytes: page_bytes, ..Target::AARCH64_LINUX };
+    let contract = Contract { target, ..contract() };
+    let library = |load_flags| Library {
+        machine: Machine::AARCH64,
+        page_bytes,
+        load_flags,
+        ..Library::new()
+    };
+    assert_snapshot!(text(&check(&library([4, 5, 6]), &contract)), @r"
+    Error[target.page_align] loadable segments 0 and 1 have other rights and lie in one page, that at 0x0: the target's pages have up to 131072 bytes
+        fix: link with `-Wl,-z,max-page-size=131072`
+    ");
+    assert_eq!(text(&check(&library([5, 5, 6]), &contract)), "");
+}
+
+#[test]
 fn a_system_has_its_target() {
     assert_eq!(Target::of_system("x86_64-linux"), Some(Target::X86_64_LINUX));
     assert_eq!(Target::of_system("aarch64-linux"), Some(Target::AARCH64_LINUX));

@@ -176,11 +176,26 @@ fn a_library_without_the_usual_name_is_found_by_its_first_bytes_and_a_program_is
     write(root, "plugins/case.plugin", &Library::new().build());
     let program = Library { dynamic: vec![(0x6fff_fffb, 0x0800_0000)], ..Library::new() }; // DF_1_PIE
     write(root, "bin/tool", &program.build());
+    write(root, "lib/libcase.so.1.debug", &program.build());
     write(root, "share/short", b"\x7fELF");
     write(root, "share/empty", b"");
     let checked = check_tree(root, &BTreeMap::new(), &contract()).unwrap();
     let paths: Vec<_> = checked.iter().map(|checked| checked.path.as_str()).collect();
     assert_eq!(paths, ["lib/deps/libdep.so.1", "lib/libcase.so", "plugins/case.plugin"]);
+}
+
+#[test]
+fn a_file_with_a_version_behind_its_name_is_a_library() {
+    let artifact = artifact();
+    let root = artifact.path();
+    let names =
+        ["a.so.1", "a.so.1.2.30", "a.so.1.debug", "a.so.1-gdb.py", "a.so.", "a.so.1.", ".so"];
+    for name in names {
+        write(root, &format!("names/{name}"), b"no library");
+    }
+    let checked = check_tree(root, &BTreeMap::new(), &contract()).unwrap();
+    let paths = checked.iter().filter_map(|checked| checked.path.strip_prefix("names/"));
+    assert_eq!(paths.collect::<Vec<_>>(), ["a.so.1", "a.so.1.2.30"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use gimli::RunTimeEndian;
 
 pub use error::DebugError;
 pub use promise::HeaderTypes;
-pub use sections::{DebugSummary, debug_summary};
+pub use sections::{DebugSummary, compressed_sections, debug_summary};
 pub use types::{
     BaseType, Composite, CompositeKind, Encoding, EnumType, Field, Parameter, PointerKind,
     Qualifier, Signature, Type, TypeId, Types,

@@ -84,6 +84,9 @@ const READ: [&str; 7] = [
     ".debug_addr",
 ];
 
+/// Where the texts of debug information are, names of files among them.
+const TEXTS: [&str; 3] = [".debug_str", ".debug_line_str", ".debug_line"];
+
 impl<'a> DebugSections<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DebugError> {
         let image = image_of(bytes).map_err(|source| DebugError::Sections { source })?;
@@ -91,13 +94,7 @@ impl<'a> DebugSections<'a> {
         let mut sections = Vec::new();
         let mut room = Room::for_file(bytes);
         for wanted in READ {
-            let is_wanted = |name: &[u8]| {
-                name == wanted.as_bytes()
-                    || name.strip_prefix(b".z") == wanted.as_bytes().strip_prefix(b".")
-            };
-            let found =
-                named.iter().find(|(name, section)| section.kind != SHT_NOBITS && is_wanted(name));
-            if let Some((name, section)) = found {
+            if let Some((name, section)) = find(&named, wanted) {
                 sections.push((wanted, contents(&image, wanted, name, section, &mut room)?));
             }
         }
@@ -108,6 +105,35 @@ impl<'a> DebugSections<'a> {
     pub(super) fn get(&self, name: &str) -> &[u8] {
         self.sections.iter().find(|(known, _)| *known == name).map_or(&[], |(_, bytes)| bytes)
     }
+}
+
+/// The sections of debug information that hold texts and are compressed, by name, each out of its compression: what
+/// a search through the bytes of the file does not see.
+///
+/// Each is decompressed when it is asked for, in memory bounded by its size in the file. What cannot
+/// be read is left out; [`read_debug_info`](super::read_debug_info) says why.
+pub fn compressed_sections(bytes: &[u8]) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    let image = image_of(bytes).ok();
+    let named = image.and_then(|image| named_sections(&image).ok()).unwrap_or_default();
+    let mut room = Room::for_file(bytes);
+    TEXTS.into_iter().filter_map(move |wanted| {
+        let (stored_name, section) = find(&named, wanted)?;
+        let is_packed = section.flags & SHF_COMPRESSED != 0 || stored_name.starts_with(b".z");
+        if !is_packed {
+            return None;
+        }
+        let unpacked = contents(&image?, wanted, stored_name, section, &mut room).ok()?;
+        Some((wanted, unpacked.into_owned()))
+    })
+}
+
+/// The first section called `wanted`, or `.zdebug_…` for `.debug_…`, that has bytes in the file.
+fn find<'s, 'a>(named: &'s [(&'a [u8], Section)], wanted: &str) -> Option<&'s (&'a [u8], Section)> {
+    named.iter().find(|(name, section)| {
+        let is_wanted = *name == wanted.as_bytes()
+            || name.strip_prefix(b".z") == wanted.as_bytes().strip_prefix(b".");
+        section.kind != SHT_NOBITS && is_wanted
+    })
 }
 
 /// The bytes of a section, decompressed.

@@ -67,12 +67,28 @@ fn signals_are_named() {
 fn settings_of_the_process_are_named() {
     changes("stdlib", "setenv(\"OMP_NUM_THREADS\", \"1\", 1);", &["sets `OMP_NUM_THREADS`"]);
     changes("unistd", "chdir(\"/tmp\");", &["working directory to `/tmp`"]);
+    changes("unistd", "chdir(\"/\");", &["working directory to `/`"]);
     changes("sys/stat", "umask(0);", &["umask to 000"]);
     changes("locale", "setlocale(LC_ALL, \"C.UTF-8\");", &["locale", "`C.UTF-8`"]);
     changes("unistd", "nice(5);", &["priority", "5"]);
     let body = "struct rlimit l = {64, 64}; setrlimit(RLIMIT_NOFILE, &l);";
     changes("sys/resource", body, &["`RLIMIT_NOFILE`"]);
     changes("sys/personality", "personality(ADDR_NO_RANDOMIZE);", &["personality"]);
+}
+
+#[test]
+fn a_variable_that_is_changed_or_gone_is_named() {
+    changes("stdlib", "setenv(\"HOME\", \"/x\", 1);", &["it sets `HOME` in the environment"]);
+    changes("stdlib", "unsetenv(\"HOME\");", &["it removes `HOME` from the environment"]);
+    changes("stdlib", "clearenv();", &["it removes", "`HOIST_PROBE`", "`HOME`", "`PATH`"]);
+    changes("stdlib", "putenv(\"X=1\"); clearenv();", &["it removes"]);
+}
+
+#[test]
+fn a_library_finds_what_every_process_has() {
+    let body = "if (strlen(getenv(\"HOME\")) == 0 || strlen(getenv(\"PATH\")) == 0) abort();";
+    let Some(case) = Case::c(&constructor("stdlib string", body), &[]) else { return };
+    case.probe().is_clean();
 }
 
 #[test]
@@ -88,6 +104,8 @@ fn files_that_stay_open_or_are_closed_are_named() {
         "FILE *f = fopen(\"/tmp/libx.lock\", \"w\"); fputs(\"1\", f); fclose(f);",
         &["writes `/tmp/libx.lock`"],
     );
+    let body = "fclose(fopen(\"here.log\", \"w\"));";
+    changes("stdio", body, &["writes `/tmp/work/here.log`"]);
 }
 
 #[test]
