@@ -134,9 +134,13 @@ fn a_header_on_the_command_line_is_a_promise() {
     hoist.write("more.h", "int adder_add(int, int);\nint adder_sub(int, int);\n");
     let run = hoist.run(["check", "--header", "more.h", &library]).ended(1);
     assert!(run.stdout.contains("`adder_sub` is promised by more.h but not"), "{}", run.stdout);
-    hoist.write("bad.h", "int adder_add(nothing x);\n");
+    hoist.write("partial.h", "int adder_add(elsewhere_t x);\n");
+    let run = hoist.run(["check", "--header", "partial.h", &library]).ended(0);
+    let unread = "`adder_add`: not held against partial.h, because of 1:15: `elsewhere_t` is not a";
+    assert!(run.stdout.contains(unread), "{}", run.stdout);
+    hoist.write("bad.h", "int adder_add(int x;\n");
     let run = hoist.run(["check", "--header", "bad.h", &library]).ended(2);
-    assert!(run.stderr.contains("error: bad.h:1:15: "), "{}", run.stderr);
+    assert!(run.stderr.contains("error: bad.h:1:20: "), "{}", run.stderr);
     let run = hoist.run(["check", "--isa", "x86-64-v9", &library]).ended(2);
     assert!(run.stderr.contains("x86-64-v3"), "{}", run.stderr);
 }
