@@ -333,18 +333,25 @@ static struct timespec now(void) {
     return time;
 }
 
-/* Waits for the next process to change. Returns it, 0 at the deadline, or -1 when none is left. */
+/* The time until a deadline; negative seconds when it is over. */
+static struct timespec until(const struct timespec *deadline) {
+    struct timespec time = now();
+    struct timespec left = {deadline->tv_sec - time.tv_sec, deadline->tv_nsec - time.tv_nsec};
+    if (left.tv_nsec < 0) {
+        left.tv_sec--;
+        left.tv_nsec += 1000000000;
+    }
+    return left;
+}
+
+/* Waits for the next process to change. Returns it, 0 at the deadline when none has, or -1 when none
+ * is left. */
 static pid_t next(const struct timespec *deadline, int *status) {
     for (;;) {
         pid_t process = waitpid(-1, status, __WALL | WNOHANG);
         if (process != 0 && !(process < 0 && errno == EINTR))
             return process;
-        struct timespec time = now();
-        struct timespec left = {deadline->tv_sec - time.tv_sec, deadline->tv_nsec - time.tv_nsec};
-        if (left.tv_nsec < 0) {
-            left.tv_sec--;
-            left.tv_nsec += 1000000000;
-        }
+        struct timespec left = until(deadline);
         if (left.tv_sec < 0)
             return 0;
         sigset_t child_ended;
@@ -368,6 +375,8 @@ static void say_where_it_hangs(struct watch *watch) {
             return;
         }
         handle_stop(watch, thread, status);
+        if (until(&deadline).tv_sec < 0)
+            return;
     }
 }
 
@@ -413,6 +422,11 @@ void watch(pid_t subject, int go, long limit_ms, struct words *words) {
             handle_stop(&watch, process, status);
             if (watch.alive > PROCESSES_AT_ONCE) {
                 say_end(words, "processes", watch.alive);
+                break;
+            }
+            if (until(&watch.deadline).tv_sec < 0) { /* stops without end are no way around it */
+                say_end(words, "time", 0);
+                say_where_it_hangs(&watch);
                 break;
             }
         } else if (process != subject) {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use hoist_elf::{Dynamic, ElfFacts, Identity};
+use hoist_elf::{Dynamic, ElfFacts, Identity, Machine};
 
 use crate::contract::Contract;
 use crate::search::{handed_down, leads_out, path_of_needed, searched};
@@ -204,11 +204,7 @@ impl Follower<'_> {
     }
 
     fn look_for(&mut self, name: &str, library: &str, folders: &[String]) -> Look {
-        let paths: Vec<String> = if name.contains('/') {
-            path_of_needed(name, library, self.contract.target.machine).into_iter().collect()
-        } else {
-            folders.iter().map(|folder| below(folder, name)).collect()
-        };
+        let paths = candidates(name, library, folders, self.contract.target.machine);
         let mut for_another = None;
         for path in paths {
             let Some(left) = self.looks_left.checked_sub(1) else {
@@ -292,7 +288,21 @@ impl Follower<'_> {
     }
 }
 
+/// The paths at which the loader looks for what the library at `library` needs by `name`.
+pub(crate) fn candidates(
+    name: &str,
+    library: &str,
+    folders: &[String],
+    machine: Machine,
+) -> Vec<String> {
+    if name.contains('/') {
+        path_of_needed(name, library, machine).into_iter().collect()
+    } else {
+        folders.iter().map(|folder| below(folder, name)).collect()
+    }
+}
+
 /// The path of a file in a folder, which may be the root.
-fn below(folder: &str, name: &str) -> String {
+pub(crate) fn below(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }

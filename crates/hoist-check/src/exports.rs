@@ -1,11 +1,13 @@
 //! Promised functions and variables against what the library exports.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use hoist_elf::{ElfFacts, Place, Symbol, SymbolKind, find_local_symbol};
 use hoist_schema::Severity;
 
 use crate::contract::{Promise, PromisedKind};
+use crate::likeness::Likeness;
 use crate::report::{About, Judge, name_some};
 use crate::rule::{
     EXPORT_EXTRA, EXPORT_HIDDEN, EXPORT_IFUNC, EXPORT_KIND, EXPORT_MISSING, EXPORT_UNDEFINED,
@@ -21,10 +23,15 @@ const MOST_NAMED: usize = 3;
 /// Least likeness, from 0 to 1, at which another name is offered.
 const LEAST_LIKENESS: f64 = 0.7;
 
+/// How many exports are told in the order of their likeness; of more, only those that are offered
+/// come first, as comparing all takes time.
+const FEW_EXPORTS: usize = 100;
+
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     let contract = judge.contract;
+    let mut likeness = Likeness::new();
     for promise in &contract.exports {
-        check_promise(judge, facts, bytes, promise);
+        check_promise(judge, facts, bytes, promise, &mut likeness);
     }
     if contract.exports_exact {
         let promised: BTreeSet<&str> =
@@ -48,7 +55,13 @@ fn exported_names(facts: &ElfFacts) -> impl Iterator<Item = &str> {
     facts.exports().map(|symbol| &*symbol.name).filter(move |name| seen.insert(*name))
 }
 
-fn check_promise(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8], promise: &Promise) {
+fn check_promise(
+    judge: &mut Judge<'_>,
+    facts: &ElfFacts,
+    bytes: &[u8],
+    promise: &Promise,
+    likeness: &mut Likeness,
+) {
     let name = &*promise.name;
     let promised_by = &judge.contract.promised_by;
     let exported = || facts.exports().filter(|symbol| &*symbol.name == name);
@@ -82,16 +95,23 @@ fn check_promise(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8], promise:
             "compile and link the file that defines it; `-Wl,-z,defs` makes the linker say so",
         ).symbol(name);
     } else {
-        report_missing(judge, facts, name);
+        report_missing(judge, facts, name, likeness);
     }
 }
 
-fn report_missing(judge: &mut Judge<'_>, facts: &ElfFacts, name: &str) {
-    let mut exported: Vec<&str> =
-        exported_names(facts).filter(|name| !LINKER_SYMBOLS.contains(name)).collect();
-    exported.sort_by(|a, b| likeness(name, b).total_cmp(&likeness(name, a)));
+fn report_missing(judge: &mut Judge<'_>, facts: &ElfFacts, name: &str, likeness: &mut Likeness) {
+    let exported = exported_names(facts).filter(|name| !LINKER_SYMBOLS.contains(name));
+    let exported: Vec<&str> = exported.collect();
+    let least = if exported.len() > FEW_EXPORTS { LEAST_LIKENESS } else { 0.0 };
+    let mut exported: Vec<(f64, &str)> = exported
+        .into_iter()
+        .map(|export| (likeness_of(likeness, name, export, least), export))
+        .collect();
+    exported.sort_by_key(|(likeness, _)| Reverse(likeness.to_bits())); // none is negative
+    let nearest = exported.first().filter(|(likeness, _)| *likeness >= LEAST_LIKENESS);
+    let nearest = nearest.map(|(_, export)| *export);
+    let exported: Vec<&str> = exported.into_iter().map(|(_, export)| export).collect();
     let mangled = exported.iter().find(|export| is_mangled(export, name));
-    let nearest = exported.first().filter(|export| likeness(name, export) >= LEAST_LIKENESS);
     let fix = match (mangled, nearest) {
         (Some(mangled), _) => format!(
             "`{mangled}` is its mangled name: declare it `extern \"C\"` in C++, \
@@ -116,11 +136,11 @@ fn report_missing(judge: &mut Judge<'_>, facts: &ElfFacts, name: &str) {
     judge.report(&EXPORT_MISSING, message, fix).symbol(name);
 }
 
-/// How alike two names are, from 0 to 1.
-fn likeness(name: &str, other: &str) -> f64 {
+/// How alike two names are, from 0 to 1; 0 where it is less than `least`.
+fn likeness_of(likeness: &mut Likeness, name: &str, other: &str, least: f64) -> f64 {
     // A missing prefix or suffix is the commonest difference.
     let contains = other.contains(name) || (other.len() > 3 && name.contains(other));
-    let likeness = strsim::normalized_damerau_levenshtein(name, other);
+    let likeness = likeness.of(name, other, least);
     if contains { likeness.max(LEAST_LIKENESS) } else { likeness }
 }
 

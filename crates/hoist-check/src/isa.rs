@@ -131,12 +131,17 @@ fn roots(contract: &Contract, facts: &ElfFacts) -> Vec<Root> {
 
 /// The instruction, and the way to it: `` `vmulps` of AVX512F (x86-64-v4) at 0x1139, through `a` ``.
 fn describe(evidence: &Evidence) -> String {
-    let Evidence { need, feature, mnemonic, address, path } = evidence;
+    let Evidence { need, feature, mnemonic, address, path, path_left_out } = evidence;
     let through = path.get(1..).unwrap_or_default();
     let through = if through.is_empty() {
         String::new()
-    } else {
+    } else if *path_left_out == 0 {
         format!(", through {},", name_some(through.iter().map(String::as_str), MOST_NAMED))
+    } else {
+        let shown: Vec<String> =
+            through.iter().take(MOST_NAMED).map(|name| format!("`{name}`")).collect();
+        let more = through.len() - shown.len() + path_left_out;
+        format!(", through {} and {more} more,", shown.join(", "))
     };
     format!("`{mnemonic}` of {feature} ({need}) at {address:#x}{through}")
 }
@@ -148,4 +153,27 @@ fn fix(baseline: IsaLevel) -> String {
          {level}` (Mojo); or choose when it runs, by `__builtin_cpu_supports`, `target_clones` or \
          `is_x86_feature_detected!`"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use hoist_elf::isa::{Evidence, Need};
+
+    use super::describe;
+
+    #[test]
+    fn a_long_way_is_named_at_its_start_and_counted() {
+        let evidence = Evidence {
+            need: Need::Extension,
+            feature: "AES".to_owned(),
+            mnemonic: "aesenc".to_owned(),
+            address: 0x1234,
+            path: ["root", "a", "b", "c", "d"].map(str::to_owned).to_vec(),
+            path_left_out: 5000,
+        };
+        let said = describe(&evidence);
+        assert!(said.ends_with("at 0x1234, through `a`, `b`, `c` and 5001 more,"), "{said}");
+        let said = describe(&Evidence { path_left_out: 0, ..evidence });
+        assert!(said.ends_with("at 0x1234, through `a`, `b`, `c` and 1 more,"), "{said}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Paths and names of the build machine inside the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use hoist_elf::ElfFacts;
 use hoist_elf::debug::compressed_sections;
@@ -48,12 +48,13 @@ pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     prefixes.sort_by_key(|prefix| (std::cmp::Reverse(prefix.len()), *prefix));
     prefixes.dedup();
     // RUNPATH has a rule of its own.
-    let searched = [&facts.dynamic.runpath, &facts.dynamic.rpath];
-    let is_searched =
-        |path| searched.iter().any(|text| text.as_ref().is_some_and(|text| text.contains(path)));
+    let searched = [&facts.dynamic.runpath, &facts.dynamic.rpath].into_iter().flatten();
+    let searched: HashSet<&str> = searched
+        .flat_map(|text| paths_under(text.as_bytes(), &prefixes).map(|(_, _, path)| path))
+        .collect();
     let mut found: BTreeMap<&str, Found> = BTreeMap::new();
     for (offset, prefix, path) in paths_under(bytes, &prefixes) {
-        if !is_searched(path) {
+        if !searched.contains(path) {
             let first =
                 || Found { place: format!("at offset {offset:#x}"), path: path.into(), count: 0 };
             found.entry(prefix).or_insert_with(first).count += 1;
@@ -162,4 +163,31 @@ fn find_name(bytes: &[u8], name: &str) -> Option<usize> {
         let before = at.checked_sub(1).and_then(|before| bytes.get(before));
         rest.is_some_and(|rest| !is_part(rest.first()) && !is_part(before))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use hoist_elf::testing::Library;
+
+    use super::*;
+    use crate::contract::{Contract, Target};
+
+    #[test]
+    fn a_long_runpath_is_not_searched_for_every_path() {
+        let mut facts = ElfFacts::read(&Library::new().build()).unwrap();
+        let each = |path: fn(usize) -> String| (0..50_000).map(path).collect::<Vec<_>>().concat();
+        facts.dynamic.runpath = Some(each(|index| format!("/build/aaaa/{index:05}:")));
+        let bytes = each(|index| format!("\0/build/aaaa/b{index:05}\0"));
+        let mut contract = Contract::new(Target::HOST);
+        contract.leaked_paths = vec!["/build".to_owned()];
+        let mut judge = Judge::new("libx.so", &contract);
+        let start = Instant::now();
+        check(&mut judge, &facts, bytes.as_bytes());
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        let findings = judge.finish(None).findings;
+        let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+        assert!(finding.message.contains("and 49999 more under `/build`"), "{}", finding.message);
+    }
 }

@@ -26,6 +26,7 @@ mod hardening;
 mod hotswap;
 mod isa;
 mod leaks;
+mod likeness;
 mod links;
 mod loading;
 mod manylinux;

@@ -2,13 +2,15 @@
 //!
 //! Source: `ld.so(8)`, "DESCRIPTION" and "Dynamic string tokens".
 
+use std::path::{Path, PathBuf};
+
 use hoist_elf::{Dynamic, Machine};
 
 use crate::contract::Contract;
 use crate::siblings::{folder_of, is_in_store, normalize};
 
 /// Most folders that are searched for one library; real ones name a few.
-const MOST_FOLDERS: usize = 128;
+pub(crate) const MOST_FOLDERS: usize = 128;
 
 /// What `$LIB` may stand for: the loader was built with one of them, which depends on the system.
 const LIB_FOLDERS: [&str; 4] = ["lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"];
@@ -65,6 +67,25 @@ pub(crate) fn starts_at_origin(entry: &str) -> bool {
     after_token(entry, "ORIGIN").is_some()
 }
 
+/// The folders of the artifact and of the store that one entry of a RUNPATH leads to.
+pub(crate) fn folders_of_entry(
+    entry: &str,
+    library: &str,
+    machine: Machine,
+) -> impl Iterator<Item = String> {
+    expand(entry, machine).into_iter().filter_map(move |entry| place(&entry, library))
+}
+
+/// The folders of this machine that an entry leads to, for a library that lies in `origin`; none
+/// where that depends on where the process was started.
+pub(crate) fn on_this_machine(entry: &str, origin: &Path, machine: Machine) -> Vec<PathBuf> {
+    let place = |entry: String| match after_token(&entry, "ORIGIN") {
+        Some(below) => Some(origin.join(below.trim_start_matches('/'))),
+        None => entry.starts_with('/').then(|| PathBuf::from(entry)),
+    };
+    expand(entry, machine).into_iter().filter_map(place).collect()
+}
+
 fn merged(folders: impl Iterator<Item = String>) -> Vec<String> {
     let mut merged: Vec<String> = Vec::new();
     for folder in folders {
@@ -81,8 +102,7 @@ fn folders(runpath: &str, library: &str, machine: Machine) -> Vec<String> {
     runpath
         .split(':')
         .take(MOST_FOLDERS)
-        .flat_map(|entry| expand(entry, machine))
-        .filter_map(|entry| place(&entry, library))
+        .flat_map(|entry| folders_of_entry(entry, library, machine))
         .collect()
 }
 
@@ -107,7 +127,7 @@ fn place(entry: &str, library: &str) -> Option<String> {
 
 /// What follows a token at the start of `text`: `/x` after `$NAME` in `$NAME/x`. A longer word is
 /// no token.
-fn after_token<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn after_token<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let rest = text.strip_prefix('$')?;
     let braced = rest.strip_prefix('{').and_then(|rest| rest.strip_prefix(name)?.strip_prefix('}'));
     let ends_word = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -168,6 +188,17 @@ mod tests {
     fn other_absolute_folders_are_those_of_each_machine() {
         let runpath = "/usr/lib:/nix/store/abc-x/lib:/nix/store/../../etc:/nix/store:lib:";
         assert_eq!(found(runpath), ["/nix/store/abc-x/lib"]);
+    }
+
+    #[test]
+    fn an_entry_leads_to_folders_of_this_machine() {
+        let led = |entry| on_this_machine(entry, Path::new("/opt/x/bin"), Machine::X86_64);
+        assert_eq!(led("$ORIGIN/deps"), [Path::new("/opt/x/bin/deps")]);
+        assert_eq!(led("${ORIGIN}"), [Path::new("/opt/x/bin")]);
+        assert_eq!(led("/usr/$LIB")[..2], [Path::new("/usr/lib"), Path::new("/usr/lib64")]);
+        assert_eq!(led("/opt/$PLATFORM"), [Path::new("/opt/x86_64")]);
+        assert_eq!(led("$ORIGINAL/x"), [""; 0].map(Path::new));
+        assert_eq!(led("lib"), [""; 0].map(Path::new));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Promised declarations against what was compiled, and the state of the debug information that
 //! tells.
 
+use std::collections::HashMap;
+
 use hoist_elf::debug::{
     DebugError, DebugInfo, DebugSummary, HeaderTypes, debug_summary, read_debug_info,
 };
@@ -18,48 +20,54 @@ const MOST_NAMED: usize = 3;
 
 pub(crate) fn check(judge: &mut Judge<'_>, facts: &ElfFacts, bytes: &[u8]) {
     let contract = judge.contract;
+    let summary = debug_summary(bytes);
+    let exported = contract.header.as_ref().map(|header| exported(facts, header));
+    let Some(exported) = exported.filter(|exported| !exported.is_empty()) else {
+        // Nothing is asked of it, and to decompress it takes time and memory.
+        report_state(judge, &summary, None);
+        return;
+    };
     let promised = contract.header.as_ref().map(HeaderTypes::new).unwrap_or_default();
     let is_promised = |symbol: &Symbol| {
         symbol.place == Place::Code && promised.functions.contains_key(&*symbol.name)
     };
-    let summary = debug_summary(bytes);
     let info = read_debug_info(bytes, facts, is_promised);
-    report_state(judge, &summary, &info);
-    let Some(header) = &contract.header else { return };
-    let mut unknown: Vec<&str> = Vec::new();
-    match &info {
-        Ok(info) => compare(judge, facts, &promised, info, &mut unknown),
-        Err(_) => unknown.extend(exported(facts, header).map(|symbol| &*symbol.name)),
+    report_state(judge, &summary, info.as_ref().err());
+    if let Ok(DebugInfo { damage: Some(damage), .. }) = &info {
+        report_damage(judge, damage);
     }
+    let unknown = match &info {
+        Ok(info) => compare(judge, &exported, &promised, info),
+        Err(_) => exported.iter().map(|symbol| &*symbol.name).collect(),
+    };
     report_unknown(judge, &unknown, &summary, &info);
 }
 
 /// The exports that a header declares with their types.
-fn exported<'f>(facts: &'f ElfFacts, header: &Header) -> impl Iterator<Item = &'f Symbol> {
-    header.functions.iter().filter(|function| function.signature.is_some()).filter_map(|function| {
-        facts.exports().find(|symbol| symbol.place == Place::Code && *symbol.name == *function.name)
-    })
+fn exported<'f>(facts: &'f ElfFacts, header: &Header) -> Vec<&'f Symbol> {
+    let mut by_name: HashMap<&str, &Symbol> = HashMap::new();
+    for symbol in facts.exports().filter(|symbol| symbol.place == Place::Code) {
+        by_name.entry(&symbol.name).or_insert(symbol);
+    }
+    let functions = header.functions.iter().filter(|function| function.signature.is_some());
+    functions.filter_map(|function| by_name.get(&*function.name).copied()).collect()
 }
 
-fn report_state(
-    judge: &mut Judge<'_>,
-    summary: &DebugSummary,
-    info: &Result<DebugInfo, DebugError>,
-) {
+/// - `refusal`: why the information was not read, if that was tried.
+fn report_state(judge: &mut Judge<'_>, summary: &DebugSummary, refusal: Option<&DebugError>) {
     if summary.size_bytes > 0 {
         let message = format!("{} bytes of it are debug information", summary.size_bytes);
         judge.report(&DEBUG_PRESENT, message, "");
     }
-    let damage = match info {
-        Ok(info) => info.damage.as_ref(),
-        Err(DebugError::Absent | DebugError::Sections { .. }) => None,
-        Err(damage) => Some(damage),
+    let is_absent = match refusal {
+        Some(DebugError::Absent | DebugError::Sections { .. }) => true,
+        Some(damage) => {
+            report_damage(judge, damage);
+            false
+        }
+        None => !summary.has_info,
     };
-    if let Some(damage) = damage {
-        let message = format!("its debug information cannot be read: {damage}");
-        let fix = "link it again; a tool that edited the finished file may have damaged it";
-        judge.report(&DEBUG_UNREADABLE, message, fix);
-    } else if info.is_err() {
+    if is_absent {
         let message = match &summary.link {
             Some(link) => format!("its debug information was moved to `{link}`"),
             None => "it has no debug information about functions and types".to_owned(),
@@ -68,21 +76,26 @@ fn report_state(
     }
 }
 
+fn report_damage(judge: &mut Judge<'_>, damage: &DebugError) {
+    let message = format!("its debug information cannot be read: {damage}");
+    let fix = "link it again; a tool that edited the finished file may have damaged it";
+    judge.report(&DEBUG_UNREADABLE, message, fix);
+}
+
+/// Compares the exports, and returns those of which the library says nothing.
 fn compare<'f>(
     judge: &mut Judge<'_>,
-    facts: &'f ElfFacts,
+    symbols: &[&'f Symbol],
     promised: &HeaderTypes,
     info: &DebugInfo,
-    unknown: &mut Vec<&'f str>,
-) {
+) -> Vec<&'f str> {
     let contract = judge.contract;
-    let Some(header) = &contract.header else { return };
     let by = &contract.promised_by;
+    let mut unknown = Vec::new();
     let fix = "make the header and the source say the same; where the header is right, include it \
                in the source, so that the compiler sees both";
     let sides = Sides { left: &promised.types, right: &info.types, is_header: true };
     let mut reach = Reach::new(sides, &|_| true);
-    let symbols: Vec<&Symbol> = exported(facts, header).collect();
     for (number, symbol) in symbols.iter().enumerate() {
         let name = &*symbol.name;
         let Some(left) = promised.functions.get(name) else { continue };
@@ -120,6 +133,7 @@ fn compare<'f>(
                 .object(&difference.name);
         }
     }
+    unknown
 }
 
 fn texts(found: &[Mismatch]) -> String {

@@ -404,7 +404,8 @@ pub(crate) fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeErr
 }
 
 /// An unpacked artifact, and the store.
-struct Folder {
+#[derive(Debug)]
+pub(crate) struct Folder {
     root: PathBuf,
     store_roots: Vec<PathBuf>,
     /// Libraries that were read because others need them, by path.
@@ -412,7 +413,8 @@ struct Folder {
 }
 
 impl Folder {
-    fn new(root: &Path, contract: &Contract) -> Self {
+    /// The artifact at `root`, and the store where `contract` says it is.
+    pub(crate) fn new(root: &Path, contract: &Contract) -> Self {
         Self {
             root: root.to_owned(),
             store_roots: contract.store_roots.clone(),

@@ -8,8 +8,9 @@
 #[path = "abidiff/pairs.rs"]
 mod pairs;
 
+use std::env;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use hoist_check::{Comparison, Contract, Target, check_file_against};
@@ -218,24 +219,59 @@ fn what_the_header_hides_may_change() {
     assert_eq!(found_with(&format!("{hides}{tells}")), ["error abi.layout_changed look"]);
 }
 
-/// The sources of a C library as a crate carries them; `None` without the network.
-fn vendored(folder: &Path, name: &str, version: &str, inside: &str) -> Option<Vec<PathBuf>> {
+/// The sources of a crate: in `HOIST_CRATES`, a folder with unpacked crates called `NAME-VERSION`,
+/// or fetched once and kept for later runs. `None`, and said so, without both.
+fn crate_sources(name: &str, version: &str) -> Option<PathBuf> {
+    if let Some(folder) = env::var_os("HOIST_CRATES") {
+        let folder = Path::new(&folder).join(format!("{name}-{version}"));
+        assert!(folder.is_dir(), "HOIST_CRATES has no `{}`", folder.display());
+        return Some(folder);
+    }
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("crates");
+    fs::create_dir_all(&kept).unwrap();
+    // Other tests wait, be they in this process or in others.
+    let lock = File::create(kept.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let sources = kept.join(format!("{name}-{version}"));
+    if !sources.is_dir() {
+        fetch(name, version, &kept, &sources)?;
+    }
+    Some(sources)
+}
+
+/// Fetches a crate; its folder is there whole or not at all.
+fn fetch(name: &str, version: &str, inside: &Path, to: &Path) -> Option<()> {
     let cargo = tool("cargo", "cargo")?;
-    let project = folder.join(format!("{name}-{version}"));
-    fs::create_dir_all(project.join("src")).unwrap();
-    fs::write(project.join("src/lib.rs"), "").unwrap();
+    let project = tempfile::tempdir_in(inside).unwrap();
+    fs::create_dir(project.path().join("src")).unwrap();
+    fs::write(project.path().join("src/lib.rs"), "").unwrap();
     let manifest = format!(
         "[package]\nname = \"pair\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
          [dependencies]\n{name} = \"={version}\"\n[workspace]\n"
     );
-    fs::write(project.join("Cargo.toml"), manifest).unwrap();
-    let output =
-        cargo.command().args(["vendor", "--quiet"]).current_dir(&project).output().unwrap();
+    fs::write(project.path().join("Cargo.toml"), manifest).unwrap();
+    let vendor = |arguments: &[&str]| {
+        let mut command = cargo.command();
+        command.arg("vendor").args(arguments).current_dir(project.path()).output().unwrap()
+    };
+    let mut output = vendor(&["--quiet"]);
     if !output.status.success() {
-        not_checked(&format!("cannot get {name}: {}", String::from_utf8_lossy(&output.stderr)));
+        output = vendor(&["--quiet", "--offline"]);
+    }
+    if !output.status.success() {
+        not_checked(&format!(
+            "cannot get {name} {version}, set HOIST_CRATES: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
         return None;
     }
-    let sources = fs::read_dir(project.join("vendor").join(name).join(inside)).unwrap();
+    fs::rename(project.path().join("vendor").join(name), to).unwrap();
+    Some(())
+}
+
+/// The C files of a library as a crate carries them.
+fn c_sources(name: &str, version: &str, inside: &str) -> Option<Vec<PathBuf>> {
+    let sources = fs::read_dir(crate_sources(name, version)?.join(inside)).unwrap();
     let sources = sources.map(|entry| entry.unwrap().path());
     Some(sources.filter(|path| path.extension().is_some_and(|is| is == "c")).collect())
 }
@@ -245,7 +281,7 @@ fn releases(folder: &Path, name: &str, versions: [&str; 2], inside: &str) -> Opt
     let gcc = tool("gcc", "gcc")?;
     let mut built = Vec::new();
     for version in versions {
-        let sources = vendored(folder, name, version, inside)?;
+        let sources = c_sources(name, version, inside)?;
         let library = folder.join(format!("{name}-{version}.so"));
         let mut arguments: Vec<&OsStr> = ["-shared", "-fPIC", "-g", "-w", "-DHAVE_UNISTD_H", "-o"]
             .iter()

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -298,16 +299,17 @@ fn libraries_of_cpp_and_rust_load_after_a_repair() {
     }
 }
 
-/// A copy of the wheel `package` and its `.libs`, from the Python whose packages have it.
-fn copy_of_wheel(bench: &Bench, package: &str) -> Option<PathBuf> {
-    let pythons = ["/opt/peers/bin/python3".to_owned(), bench.python.path().display().to_string()];
+/// A copy of the wheel `package` and its `.libs`, and the first Python on PATH that has it.
+fn copy_of_wheel(bench: &Bench, package: &str) -> Option<(PathBuf, PathBuf)> {
     let program = format!("import {package}, os; print(os.path.dirname({package}.__path__[0]))");
-    let folder = pythons.iter().find_map(|python| {
-        let output = Command::new(python).args(["-c", &program]).output().ok()?;
-        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).map(|folder| folder.join("python3")).find_map(|python| {
+        let output = Command::new(&python).args(["-c", &program]).output().ok()?;
+        let folder = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        output.status.success().then_some((folder, python))
     });
-    let Some(folder) = folder else {
-        not_checked(&format!("no Python here has {package} (wheel {package})"));
+    let Some((folder, python)) = found else {
+        not_checked(&format!("no python3 on PATH has {package} (wheel {package})"));
         return None;
     };
     let site = bench.path("site");
@@ -317,7 +319,7 @@ fn copy_of_wheel(bench: &Bench, package: &str) -> Option<PathBuf> {
         let copied = Command::new("cp").arg("-a").args([&from, &site]).status().unwrap();
         assert!(copied.success());
     }
-    Some(site)
+    Some((site, python))
 }
 
 /// Every library of numpy gets another RUNPATH, longer and then shorter, and a name: it still
@@ -326,7 +328,7 @@ fn copy_of_wheel(bench: &Bench, package: &str) -> Option<PathBuf> {
 fn numpy_computes_with_edited_libraries() {
     use hoist_elf::edit::{Edit, rewrite};
     let Some(bench) = Bench::new() else { return };
-    let Some(site) = copy_of_wheel(&bench, "numpy") else { return };
+    let Some((site, python)) = copy_of_wheel(&bench, "numpy") else { return };
     let mut edited = 0;
     for entry in walkdir::WalkDir::new(&site) {
         let path = entry.unwrap().into_path();
@@ -349,16 +351,12 @@ fn numpy_computes_with_edited_libraries() {
         edited += 1;
     }
     assert!(edited > 10, "{edited}");
-    let program = "import numpy, numpy.linalg, numpy.random\n\
-        assert numpy.__file__.startswith('/tmp/'), numpy.__file__\n\
+    let program = "import numpy, numpy.linalg, numpy.random, sys\n\
+        assert numpy.__file__.startswith(sys.argv[1] + '/'), numpy.__file__\n\
         a = numpy.random.default_rng(1).random((200, 200))\n\
         assert numpy.allclose(numpy.linalg.inv(a) @ a, numpy.eye(200))";
-    let python = if Path::new("/opt/peers/bin/python3").is_file() {
-        Path::new("/opt/peers/bin/python3")
-    } else {
-        bench.python.path()
-    };
-    let output = Command::new(python).env("PYTHONPATH", &site).args(["-c", program]).output();
+    let mut python = Command::new(python);
+    let output = python.env("PYTHONPATH", &site).args(["-c", program]).arg(&site).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -32,11 +32,15 @@ pub struct Notes {
 
 pub(crate) fn read_notes(image: &Image<'_>, segments: &[Segment]) -> Notes {
     let mut notes = Notes::default();
+    // Segments may lie over the same bytes, and a small file must stay little work.
+    let mut bytes_left = image.size_bytes();
     let of_notes =
         |segment: &&Segment| matches!(segment.kind, SegmentKind::Note | SegmentKind::GnuProperty);
     for segment in segments.iter().filter(of_notes) {
         // Most segments are aligned to 4 bytes; those with properties of 64-bit files to 8.
         let align = if segment.align == 8 { 8 } else { 4 };
+        let Some(left) = bytes_left.checked_sub(segment.file_size_bytes) else { continue };
+        bytes_left = left;
         let part = image.part(segment.offset, segment.file_size_bytes, "a segment of notes");
         part.ok().and_then(|part| read_segment(&part, align, &mut notes));
     }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use hoist_elf::edit::{self, Edit, split_debug, verify_edit};
+use hoist_elf::edit::{self, Edit, EditError, split_debug, verify_edit};
 use hoist_elf::testing::{Library, Wanted};
 use hoist_elf::{ElfFacts, find_local_symbol};
 use proptest::prelude::*;
@@ -19,6 +19,8 @@ mod rewrite;
 
 const SMALL: &[u8] = include_bytes!("fixtures/small.so");
 const MOJO: &[u8] = include_bytes!("fixtures/nearest.so");
+
+const WITH_DEBUG: &[u8] = include_bytes!("fixtures/debug/gcc-dwarf5.so");
 
 /// Reads `bytes` in every way; a panic fails the test.
 fn read_all(bytes: &[u8]) {
@@ -77,7 +79,7 @@ fn the_fixture_is_whole() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
@@ -106,7 +108,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn a_damaged_library_of_any_kind_is_read_or_refused(
@@ -140,7 +142,11 @@ fn edit_all(bytes: &[u8]) {
             assert!(edited.bytes.len() < most, "{} from {}", edited.bytes.len(), bytes.len());
         }
     }
-    let _ = split_debug(bytes, "x.debug");
+    if let Ok(split) = split_debug(bytes, "x.debug") {
+        let most = bytes.len() + (2 << 20);
+        let (library, debug) = (split.library.len(), split.debug.len());
+        assert!(library < most && debug < most, "{library} and {debug} from {}", bytes.len());
+    }
 }
 
 proptest! {
@@ -177,5 +183,42 @@ fn neighbours_of_the_fixtures_are_edited_or_refused() {
                 seed[place] ^= 0x81;
             }
         }
+    }
+}
+
+/// A library with debug information that each of `count` sections of `kind` claims, too.
+fn claimed_often(count: u16, kind: u32) -> Vec<u8> {
+    const HEADER_BYTES: usize = 64;
+    let mut bytes = WITH_DEBUG.to_vec();
+    let word = |bytes: &[u8], at: usize| {
+        usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap()
+    };
+    let half = |bytes: &[u8], at: usize| u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap());
+    let (table, old) = (word(&bytes, 40), half(&bytes, 60));
+    let headers = bytes[table..table + usize::from(old) * HEADER_BYTES].to_vec();
+    // All of the largest section that is not loaded.
+    let largest = headers.chunks(HEADER_BYTES).filter(|header| word(header, 8) & 2 == 0);
+    let mut copy = largest.max_by_key(|header| word(header, 32)).unwrap().to_vec();
+    copy[..4].fill(0); // another name: it is not among what goes
+    copy[4..8].copy_from_slice(&kind.to_le_bytes());
+    let at = bytes.len().next_multiple_of(8);
+    bytes.resize(at, 0);
+    bytes.extend(headers);
+    bytes.extend(copy.repeat(usize::from(count)));
+    bytes[40..48].copy_from_slice(&(at as u64).to_le_bytes());
+    bytes[60..62].copy_from_slice(&(old + count).to_le_bytes());
+    bytes
+}
+
+/// `SHT_PROGBITS`, `SHT_SYMTAB` and `SHT_DYNSYM`.
+#[test]
+fn sections_over_the_same_bytes_are_not_copied_one_by_one() {
+    split_debug(WITH_DEBUG, "x.debug").unwrap();
+    for kind in [1, 2, 11] {
+        split_debug(&claimed_often(0, kind), "x.debug").unwrap();
+        let claimed = claimed_often(2000, kind);
+        let refusal = split_debug(&claimed, "x.debug").map(drop).unwrap_err();
+        assert!(matches!(refusal, EditError::Overlap { .. }), "{kind}: {refusal}");
+        edit_all(&claimed);
     }
 }

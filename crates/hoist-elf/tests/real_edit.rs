@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hoist_elf::ElfFacts;
-use hoist_elf::edit::{Edit, Layout, rewrite, split_debug};
+use hoist_elf::edit::{Edit, Layout, debug_link_crc, rewrite, split_debug};
 use hoist_testkit::{Tool, not_checked, tool};
 use tempfile::TempDir;
 
@@ -410,12 +410,16 @@ fn libraries_for_other_machines_are_edited_too() {
     }
 }
 
-/// Most bytes of a library that is edited in the test of all: those above differ in size alone.
-const MOST_BYTES: u64 = 8 << 20;
+/// Most bytes of a library of the system that is edited: those above differ in size alone.
+const MOST_BYTES: u64 = 1 << 20;
 
-/// Whatever this machine's distribution linked: an edit is made, and verifies itself.
+/// Of how many libraries of the system one is edited: all of them take minutes.
+const ONE_OF: u32 = 8;
+
+/// Whatever this machine's distribution linked: an edit is made, and verifies itself. Which
+/// libraries are taken depends on their names alone, so that a failure comes again.
 #[test]
-fn every_library_of_the_system_can_be_edited() {
+fn libraries_of_the_system_can_be_edited() {
     let Ok(folder) = fs::read_dir("/usr/lib/x86_64-linux-gnu") else {
         not_checked("no system libraries in the usual folder");
         return;
@@ -428,8 +432,10 @@ fn every_library_of_the_system_can_be_edited() {
     ];
     let mut edited = 0;
     for entry in folder.flatten() {
-        let is_small_file = entry.metadata().is_ok_and(|it| it.is_file() && it.len() < MOST_BYTES);
-        if !is_small_file || !entry.file_name().to_string_lossy().contains(".so") {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_taken =
+            name.contains(".so") && debug_link_crc(name.as_bytes()).is_multiple_of(ONE_OF);
+        if !is_taken || !entry.metadata().is_ok_and(|it| it.is_file() && it.len() <= MOST_BYTES) {
             continue;
         }
         let bytes = fs::read(entry.path()).unwrap();
@@ -441,5 +447,8 @@ fn every_library_of_the_system_can_be_edited() {
         }
         edited += 1;
     }
-    assert!(edited > 0, "no library was edited");
+    println!("{edited} libraries of the system edited");
+    if edited == 0 {
+        not_checked("no system library is among those that are taken");
+    }
 }

@@ -1,4 +1,9 @@
-//! Facts agree with binutils' `readelf` on every shared library of this machine's system folder.
+//! Facts agree with binutils' `readelf` on shared libraries of this machine's system folder, of
+//! wheels and of Mojo.
+//!
+//! The wheels are those in the folder that `HOIST_WHEELS` names.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,6 +18,18 @@ use hoist_testkit::{Tool, not_checked, tool};
 
 /// Where the system's libraries are.
 const SYSTEM_LIBRARIES: &str = "/usr/lib";
+
+/// Largest library of the system that is compared, in bytes.
+const MOST_SYSTEM_BYTES: u64 = 8 << 20;
+
+/// How many libraries of the system are compared at most, evenly spread over their names.
+const MOST_SYSTEM_LIBRARIES: usize = 300;
+
+/// How many libraries of one wheel that is none of [`WHOLE_WHEELS`] are compared at most.
+const MOST_OF_A_WHEEL: usize = 20;
+
+/// The packages of which every library is compared.
+const WHOLE_WHEELS: [&str; 3] = ["numpy", "faiss_cpu", "pyarrow"];
 
 /// Largest library that is disassembled as well, in bytes: without optimisation it takes
 /// noticeable time.
@@ -31,33 +48,92 @@ struct Reading {
 }
 
 #[test]
-fn facts_agree_with_readelf_on_system_libraries_and_wheels() {
+fn facts_agree_with_readelf_on_system_libraries() {
     let Some(readelf) = tool("readelf", "binutils") else { return };
-    let mut folders = vec![PathBuf::from(SYSTEM_LIBRARIES)];
-    folders.extend(wheels());
-    let mut libraries = Vec::new();
-    for folder in &folders {
-        collect(folder, &mut libraries);
+    let mut libraries = libraries_below(Path::new(SYSTEM_LIBRARIES));
+    let found = libraries.len();
+    libraries.retain(|path| {
+        fs::metadata(path).is_ok_and(|metadata| metadata.len() <= MOST_SYSTEM_BYTES)
+    });
+    let compared = compare_all(&readelf, &spread(&libraries, MOST_SYSTEM_LIBRARIES));
+    println!("{SYSTEM_LIBRARIES}: {compared}, of {found}");
+}
+
+#[test]
+fn facts_agree_with_readelf_on_wheels() {
+    let Some(readelf) = tool("readelf", "binutils") else { return };
+    let Some(python) = tool("python3", "python3") else { return };
+    let Some(folder) = std::env::var_os("HOIST_WHEELS").map(PathBuf::from) else {
+        not_checked("no folder of wheels in HOIST_WHEELS");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let mut whole: BTreeSet<&str> = BTreeSet::new();
+    for wheel in files(&folder) {
+        let name = wheel.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if wheel.extension().is_none_or(|end| end != "whl") {
+            continue;
+        }
+        let unpacked = home.path().join(&name);
+        python.stdout([
+            "-m".as_ref(),
+            "zipfile".as_ref(),
+            "-e".as_ref(),
+            wheel.as_os_str(),
+            unpacked.as_os_str(),
+        ]);
+        let libraries = libraries_below(&unpacked);
+        let package = name.split('-').next().unwrap_or_default();
+        let known = WHOLE_WHEELS.iter().find(|known| **known == package);
+        whole.extend(known);
+        let most = if known.is_some() { usize::MAX } else { MOST_OF_A_WHEEL };
+        let compared = compare_all(&readelf, &spread(&libraries, most));
+        println!("{name}: {compared}, of {}", libraries.len());
+        fs::remove_dir_all(&unpacked).unwrap();
     }
-    libraries.sort();
+    assert_eq!(whole, BTreeSet::from(WHOLE_WHEELS), "the wheels in {}", folder.display());
+}
+
+#[test]
+fn facts_agree_with_readelf_on_the_libraries_of_mojo() {
+    let Some(readelf) = tool("readelf", "binutils") else { return };
+    let Some(mojo) = tool("mojo", "mojo, by pip") else { return };
+    // An entry point of pip's lies in the environment's `bin`, beside the `lib` with the packages.
+    let program = fs::canonicalize(mojo.path()).unwrap();
+    let environment = program.parent().and_then(Path::parent).unwrap();
+    let libraries = libraries_below(&environment.join("lib"));
+    let libraries: Vec<_> = libraries
+        .into_iter()
+        .filter(|path| path.components().any(|part| part.as_os_str() == "modular"))
+        .collect();
+    println!("Mojo: {}", compare_all(&readelf, &libraries));
+}
+
+/// At most `most` of `all`, evenly spread.
+fn spread(all: &[PathBuf], most: usize) -> Vec<PathBuf> {
+    let count = all.len().min(most);
+    (0..count).map(|index| all[index * all.len() / count].clone()).collect()
+}
+
+/// Compares every library; returns the counts, in words.
+fn compare_all(readelf: &Tool, libraries: &[PathBuf]) -> String {
     let next = AtomicUsize::new(0);
     let counts = [const { AtomicUsize::new(0) }; 3];
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {
             scope.spawn(|| {
                 while let Some(path) = libraries.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    counts[compare(&readelf, path) as usize].fetch_add(1, Ordering::Relaxed);
+                    counts[compare(readelf, path) as usize].fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
     let [compared, not_elf, without_dynamic] = counts.map(AtomicUsize::into_inner);
-    println!(
-        "{compared} libraries agree, {not_elf} are not ELF, {without_dynamic} have no dynamic \
-         section to compare; {} folders",
-        folders.len()
-    );
     assert!(compared > 0, "no library was compared");
+    format!(
+        "{compared} libraries agree, {not_elf} are not ELF, {without_dynamic} have no dynamic \
+         section to compare"
+    )
 }
 
 /// What came of one file.
@@ -69,7 +145,6 @@ enum Compared {
     NoDynamic,
 }
 
-#[expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
 fn compare(readelf: &Tool, path: &Path) -> Compared {
     let bytes = fs::read(path).unwrap();
     let facts = match ElfFacts::read(&bytes) {
@@ -89,35 +164,25 @@ fn compare(readelf: &Tool, path: &Path) -> Compared {
     Compared::Agrees
 }
 
-/// Folders of Python packages with libraries: those that `HOIST_TEST_WHEELS` names, separated by
-/// `:`, and that of the numpy which `python3` imports.
-fn wheels() -> Vec<PathBuf> {
-    let named = std::env::var_os("HOIST_TEST_WHEELS").unwrap_or_default();
-    let mut folders: Vec<PathBuf> =
-        std::env::split_paths(&named).filter(|path| path.is_dir()).collect();
-    let Some(python) = tool("python3", "python3") else { return folders };
-    let where_numpy = "import importlib.util as i; s = i.find_spec('numpy'); \
-                       print(s.origin if s else '')";
-    let origin = python.stdout(["-c", where_numpy]);
-    let installed = Path::new(&origin).parent().and_then(Path::parent);
-    match installed.filter(|_| !origin.is_empty()) {
-        Some(folder) => folders.push(folder.to_owned()),
-        None if folders.is_empty() => not_checked("no numpy for python3, and no other wheels"),
-        None => {}
-    }
-    folders
+/// What lies in `folder`, in order of name.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
-/// Adds every library below `folder`, without following links.
-fn collect(folder: &Path, libraries: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
+/// Every library below `folder`, without following links, in order of name.
+fn libraries_below(folder: &Path) -> Vec<PathBuf> {
+    let mut libraries = Vec::new();
+    for path in files(folder) {
         if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
-            collect(&path, libraries);
+            libraries.extend(libraries_below(&path));
         } else if is_library(&path) {
             libraries.push(path);
         }
     }
+    libraries
 }
 
 fn is_library(path: &Path) -> bool {

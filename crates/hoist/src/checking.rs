@@ -23,7 +23,7 @@ use crate::error::CliError;
 use crate::output::{BOLD, DIM, count, severity_style};
 use crate::probing::Probing;
 use crate::project::Project;
-use crate::report::severity_word;
+use crate::report::{printable, severity_word};
 use crate::settings::Settings;
 
 /// Longest ABI file that is read, in bytes.
@@ -211,10 +211,12 @@ impl Findings {
             let word = severity_word(finding.severity);
             lines.push(format!(
                 "  {style}{word}{style:#}[{BOLD}{}{BOLD:#}] {}: {}",
-                finding.rule, finding.file, finding.message
+                finding.rule,
+                printable(&finding.file),
+                printable(&finding.message)
             ));
             if !finding.fix.is_empty() {
-                lines.push(format!("    {DIM}fix: {}{DIM:#}", finding.fix));
+                lines.push(format!("    {DIM}fix: {}{DIM:#}", printable(&finding.fix)));
             }
         }
         lines

@@ -9,6 +9,8 @@ use hoist_schema::Severity;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::report::printable;
+
 /// How a value of a receipt or a table is shown.
 pub(crate) const BOLD: Style = Style::new().bold();
 /// What matters less than what stands beside it.
@@ -100,9 +102,9 @@ impl Output {
         }
     }
 
-    /// Prints a warning to standard error, `--quiet` or not.
+    /// Prints a warning to standard error, `--quiet` or not. It often quotes what a file says.
     pub(crate) fn warn(message: impl AsRef<str>) {
-        notice(format!("{WARNING}warning:{WARNING:#} {}", message.as_ref()));
+        notice(format!("{WARNING}warning:{WARNING:#} {}", printable(message.as_ref())));
     }
 
     /// Starts a spinner that says what is going on; drawn on a terminal only.

@@ -29,6 +29,11 @@ impl Probing {
         (!is_refused).then(|| Self { options: options(check.probe_timeout), is_asked })
     }
 
+    /// Whether somebody asked for it, and not only nobody refused.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
     /// Loads a library that the static rules have looked at, and adds what that gives to their
     /// report. What they say the loader cannot read is not given to it.
     pub(crate) fn add_to(

@@ -267,6 +267,32 @@ fn a_header_and_a_library_from_elsewhere_are_enough() {
 }
 
 #[test]
+fn a_file_that_somebody_else_wrote_is_not_replaced() {
+    let hoist = Hoist::new(env!("CARGO_BIN_EXE_hoist"));
+    hoist.write("x.h", "int twice(int number);\n");
+    let bindgen = ["bindgen", "python", "--header", "x.h", "--library", "libx.so"];
+    let own = hoist.write("x.pyi", "# mine\n");
+    let run = hoist.run(bindgen).ended(1);
+    assert!(run.stderr.contains("./x.pyi is there, and `hoist bindgen` did not write it"));
+    assert!(run.stderr.contains("hint: name the module otherwise with --name"), "{}", run.stderr);
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), "# mine\n");
+    assert!(!hoist.project().join("x.py").exists(), "half of them were written");
+
+    std::fs::remove_file(&own).unwrap();
+    hoist.stdout(bindgen);
+    let before = std::fs::read(&own).unwrap();
+    hoist.write("x.h", "int thrice(int number);\n");
+    hoist.stdout(bindgen);
+    assert_ne!(std::fs::read(&own).unwrap(), before, "its own may change");
+
+    let module = hoist.project().join("x.py");
+    std::fs::remove_file(&module).unwrap();
+    std::os::unix::fs::symlink("elsewhere.py", &module).unwrap();
+    let _ = hoist.run(bindgen).ended(1);
+    assert!(!hoist.project().join("elsewhere.py").exists());
+}
+
+#[test]
 fn the_same_project_gives_the_same_store_path_and_another_name_another() {
     let hoist = shipped();
     let first = hoist.stdout(["build", "--quiet"]);

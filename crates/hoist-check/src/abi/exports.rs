@@ -44,12 +44,16 @@ impl<'f> Changes<'f> {
                 changes.removed.extend(symbols.first());
                 continue;
             };
+            let mut by_version: BTreeMap<Option<&str>, &Symbol> = BTreeMap::new();
+            for &symbol in now {
+                by_version.entry(symbol.version.as_deref()).or_insert(symbol);
+            }
             for &symbol in symbols {
-                let same = now.iter().find(|other| other.version == symbol.version);
+                let same = by_version.get(&symbol.version.as_deref()).copied();
                 // The loader gives any version to those that ask for none.
-                let any = || now.first().filter(|_| symbol.version.is_none());
+                let any = || now.first().copied().filter(|_| symbol.version.is_none());
                 match same.or_else(any) {
-                    Some(&other) => changes.kept.push((symbol, other)),
+                    Some(other) => changes.kept.push((symbol, other)),
                     None => changes.version_removed.push(symbol),
                 }
             }

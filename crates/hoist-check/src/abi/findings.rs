@@ -1,5 +1,7 @@
 //! The findings about two builds.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hoist_elf::debug::HeaderTypes;
 use hoist_elf::{ElfFacts, Place, Symbol};
 use hoist_schema::{Finding, Severity};
@@ -98,16 +100,24 @@ impl<'a> Against<'a> {
 
     pub(super) fn versions_removed(&mut self, changes: &Changes<'_>, new: &ElfFacts) {
         let has_versions = new.exports().any(|symbol| symbol.version.is_some());
+        let removed: BTreeSet<&str> =
+            changes.version_removed.iter().map(|symbol| &*symbol.name).collect();
+        let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for symbol in new.exports().filter(|symbol| removed.contains(&*symbol.name)) {
+            versions.entry(&symbol.name).or_default().extend(symbol.version.as_deref());
+        }
+        let now: BTreeMap<&str, String> = versions
+            .into_iter()
+            .map(|(name, versions)| {
+                let has_none = versions.is_empty();
+                let named = || format!("in {}", name_some(versions.into_iter(), 3));
+                (name, if has_none { "without one".to_owned() } else { named() })
+            })
+            .collect();
         for symbol in &changes.version_removed {
             let version = symbol.version.as_deref().unwrap_or_default();
-            let now = new.exports().filter(|other| other.name == symbol.name);
-            let now: Vec<&str> = now.filter_map(|other| other.version.as_deref()).collect();
-            let what = if now.is_empty() {
-                format!("is no longer exported in version `{version}`, but without one")
-            } else {
-                let now = name_some(now.into_iter(), 3);
-                format!("is no longer exported in version `{version}`, but in {now}")
-            };
+            let now = now.get(&*symbol.name).map_or("without one", String::as_str);
+            let what = format!("is no longer exported in version `{version}`, but {now}");
             // The loader takes a library without versions for one that has them all.
             let severity = if has_versions { Severity::Error } else { Severity::Warning };
             self.report(severity, &ABI_VERSION_REMOVED, &symbol.name, version, &what);
@@ -208,7 +218,7 @@ impl<'a> Against<'a> {
         }
         comparison.types = reach.compared();
         if reach.is_cut() {
-            let message = "there are too many types: the first were compared, the others were not";
+            let message = "there are too many types or differences: some were left out";
             self.judge.report(&ABI_UNVERIFIED, message, "");
         }
         for (side, known) in [("old", old), ("new", new)] {

@@ -1,22 +1,45 @@
 //! Names as the linker and as people write them.
 
+use std::fmt::{self, Write};
+
 use hoist_elf::{Binding, Symbol};
 
 /// Longest mangled name that is read, in bytes.
 const MOST_BYTES: usize = 4096;
+
+/// Longest name that is written, in bytes. A mangled name refers to its own parts, so every ten
+/// bytes of it may double what it stands for.
+const MOST_WRITTEN_BYTES: usize = 16 << 10;
 
 /// What a name of C++ or Rust stands for, e.g. `search::Index::add(int)`; `None` for a name of C.
 pub(crate) fn demangle(name: &str) -> Option<String> {
     if name.len() > MOST_BYTES {
         return None;
     }
+    let mut plain = Limited(String::new());
     if let Ok(rust) = rustc_demangle::try_demangle(name) {
-        return Some(format!("{rust:#}"));
+        write!(plain, "{rust:#}").ok()?;
+        return Some(plain.0);
     }
     if !name.starts_with("_Z") {
         return None;
     }
-    cpp_demangle::Symbol::new(name).ok()?.demangle().ok()
+    let cpp = cpp_demangle::Symbol::new(name).ok()?;
+    cpp.structured_demangle(&mut plain, &cpp_demangle::DemangleOptions::default()).ok()?;
+    Some(plain.0)
+}
+
+/// A text that ends the writing when it gets too long.
+struct Limited(String);
+
+impl Write for Limited {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > MOST_WRITTEN_BYTES {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 /// The name in backquotes, and what it stands for behind it.
@@ -71,6 +94,31 @@ mod tests {
         assert_eq!(demangle("_Zgarbage"), None);
         assert_eq!(without_parameters("ns::add(int, long)"), "ns::add");
         assert_eq!(quoted("_Z3addi"), "`_Z3addi` (`add(int)`)");
+    }
+
+    /// A function whose every parameter is written with the one before it, twice.
+    fn doubling(levels: usize) -> String {
+        let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let level = |level: usize| {
+            let before = char::from(digits[level]);
+            format!("S_IS{before}_S{before}_E")
+        };
+        format!("_Z1f1AIiiE{}", (0..levels).map(level).collect::<String>())
+    }
+
+    #[test]
+    fn a_name_that_stands_for_an_endless_one_is_not_read() {
+        let short = demangle(&doubling(2));
+        let wanted = "f(A<int, int>, A<A<int, int>, A<int, int> >, A<A<A<int, int>, A<int, int> >, \
+                      A<A<int, int>, A<int, int> > >)";
+        assert_eq!(short.as_deref(), Some(wanted));
+        let longest = demangle(&doubling(8)).unwrap();
+        assert!((8 << 10..MOST_WRITTEN_BYTES).contains(&longest.len()), "{}", longest.len());
+        // In full, it would take some hundred gigabytes.
+        let long = doubling(35);
+        assert!(long.len() < 406, "{}", long.len());
+        assert_eq!(demangle(&long), None);
+        assert_eq!(quoted(&long), format!("`{long}`"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use hoist_elf::Symbol;
 use super::builds::Build;
 use super::exports::{Changes, kind_of};
 use super::names::{demangle, without_parameters};
+use crate::likeness::Likeness;
 
 /// Least likeness of names, from 0 to 1, at which one is offered as the other's new name.
 const LEAST_LIKENESS: f64 = 0.7;
@@ -19,6 +20,7 @@ const MOST_GONE: usize = 100;
 /// The new exports, each as a possible new name.
 pub(super) struct NewNames<'f> {
     candidates: Vec<Name<'f>>,
+    likeness: Likeness,
     left: usize,
 }
 
@@ -40,15 +42,15 @@ impl<'f> Name<'f> {
     }
 
     /// How likely `other` is its new name; `None` when it is not likely.
-    fn likeness(&self, other: &Name<'_>) -> Option<f64> {
+    fn likeness(&self, other: &Name<'_>, likeness: &mut Likeness) -> Option<f64> {
         if kind_of(self.symbol) != kind_of(other.symbol) {
             return None;
         }
         let is_twin = self.symbol.size_bytes == other.symbol.size_bytes
             && self.signature.is_some()
             && self.signature == other.signature;
-        let likeness = strsim::normalized_damerau_levenshtein(&self.plain, &other.plain);
         let least = if is_twin { LEAST_LIKENESS_OF_TWINS } else { LEAST_LIKENESS };
+        let likeness = likeness.of(&self.plain, &other.plain, least);
         (likeness >= least).then_some(likeness + f64::from(u8::from(is_twin)))
     }
 }
@@ -58,7 +60,7 @@ impl<'f> NewNames<'f> {
         let is_wanted = !changes.removed.is_empty();
         let added = changes.added.iter().take(if is_wanted { MOST_NEW } else { 0 });
         let candidates = added.map(|symbol| Name::new(symbol, new)).collect();
-        Self { candidates, left: MOST_GONE }
+        Self { candidates, likeness: Likeness::new(), left: MOST_GONE }
     }
 
     /// The new export that `symbol`, of the build `old`, may have become.
@@ -66,7 +68,8 @@ impl<'f> NewNames<'f> {
         self.left = self.left.checked_sub(1)?;
         let gone = Name::new(symbol, old);
         let likely = self.candidates.iter();
-        let likely = likely.filter_map(|name| Some((gone.likeness(name)?, name.symbol)));
+        let likely =
+            likely.filter_map(|name| Some((gone.likeness(name, &mut self.likeness)?, name.symbol)));
         likely.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, symbol)| symbol)
     }
 }

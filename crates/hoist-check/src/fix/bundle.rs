@@ -12,11 +12,12 @@ use hoist_nix::Sha256Hash;
 
 use crate::contract::Contract;
 use crate::fix::error::FixError;
-use crate::fix::search_path::{entries, on_this_machine};
+use crate::fix::search_path::entries;
 use crate::fix::site::{name_of, read_library};
+use crate::search::on_this_machine;
 
 /// Most libraries that one artifact draws in.
-const MOST_LIBRARIES: usize = 256;
+pub(crate) const MOST_LIBRARIES: usize = 256;
 
 /// Digits of the hash in a name, as many as auditwheel's.
 const HASH_DIGITS: usize = 8;
@@ -47,9 +48,19 @@ pub(crate) struct Bundle<'a> {
 }
 
 impl<'a> Bundle<'a> {
-    /// A bundle for libraries like `identity`.
+    /// A bundle for libraries like `identity`, on whose targets lies what `contract` says.
     pub(crate) fn new(contract: &'a Contract, identity: Identity, folders: Vec<PathBuf>) -> Self {
         Self { contract, identity, folders, libraries: BTreeMap::new() }
+    }
+
+    /// Whether it is for libraries like `identity` that are judged by `contract`.
+    pub(crate) fn is_for(&self, identity: Identity, contract: &Contract) -> bool {
+        self.is_for_machine(identity) && self.contract.system_libraries == contract.system_libraries
+    }
+
+    fn is_for_machine(&self, identity: Identity) -> bool {
+        let of = |it: Identity| (it.machine, it.class, it.endian);
+        of(identity) == of(self.identity)
     }
 
     /// Finds the library `name` and all that it needs; `folders` come first. Returns where it was
@@ -66,7 +77,8 @@ impl<'a> Bundle<'a> {
             let Some(library) = self.libraries.get(&source) else { continue };
             let origin = source.parent().unwrap_or(Path::new("/")).to_owned();
             let own = entries(&library.facts.dynamic);
-            let own = own.iter().filter_map(|entry| on_this_machine(entry, &origin));
+            let machine = self.identity.machine;
+            let own = own.iter().flat_map(|entry| on_this_machine(entry, &origin, machine));
             // RPATH is inherited, and what is found in a folder finds its like there.
             let searched: Vec<PathBuf> =
                 own.chain([origin.clone()]).chain(folders.iter().cloned()).collect();
@@ -111,10 +123,7 @@ impl<'a> Bundle<'a> {
             }
             let Some(bytes) = read_library(&source) else { continue };
             let Ok(facts) = ElfFacts::read(&bytes) else { continue };
-            let is_for_this = facts.identity.machine == self.identity.machine
-                && facts.identity.class == self.identity.class
-                && facts.identity.endian == self.identity.endian;
-            if !is_for_this || facts.kind != FileKind::SharedLibrary {
+            if !self.is_for_machine(facts.identity) || facts.kind != FileKind::SharedLibrary {
                 continue;
             }
             if self.libraries.len() == MOST_LIBRARIES {

@@ -32,6 +32,10 @@ pub enum FixError {
     #[error("`{}` is neither a file, a folder nor a link, and cannot be copied", path.display())]
     Special { path: PathBuf },
 
+    /// Elsewhere, it would not lie in the output.
+    #[error("`{}` cannot be written below `{}`, which is not a folder", path.display(), place.display())]
+    NotAFolder { path: PathBuf, place: PathBuf },
+
     #[error("`{}` is no file that could be repaired", path.display())]
     NotAFile { path: PathBuf },
 
@@ -49,6 +53,9 @@ impl FixError {
         match self {
             Self::OutputIsInput { .. } | Self::OutputExists { .. } => {
                 Some("name another place with --output")
+            }
+            Self::NotAFolder { .. } => {
+                Some("put a folder in its place, or remove what the artifact has there")
             }
             Self::Bundle { source, .. } => Some(source.hint()).filter(|hint| !hint.is_empty()),
             _ => None,

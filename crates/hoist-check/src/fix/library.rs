@@ -7,14 +7,17 @@ use hoist_elf::ElfFacts;
 use hoist_elf::edit::{Edit, EditError, Layout, rewrite};
 use hoist_schema::Finding;
 
+use crate::closure::{below, candidates};
 use crate::contract::Contract;
+use crate::dependencies::forbidden_prefix;
 use crate::fix::FixOptions;
 use crate::fix::bundle::Bundle;
 use crate::fix::error::FixError;
-use crate::fix::search_path::{entries, in_artifact, may_stay, on_this_machine};
+use crate::fix::search_path::{entries, may_stay};
 use crate::fix::site::{Site, name_of, origin_to};
 use crate::rule::{DYN_SONAME, HARDEN_BIND_NOW, HARDEN_EXECSTACK};
-use crate::siblings::{folder_of, normalize};
+use crate::search::{folders_of_entry, handed_down, on_this_machine, searched, starts_at_origin};
+use crate::siblings::{folder_of, is_in_store, normalize};
 
 /// A library of the artifact that is to be repaired.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(crate) struct Patient<'a> {
 pub(crate) enum Source {
     /// Every target has it.
     Target,
+    /// The loader finds it in the store, where it stays.
+    Store,
     /// It lies in this folder of the artifact.
     Artifact { folder: String },
     /// It is drawn in from this file.
@@ -52,7 +57,7 @@ pub(crate) struct Need {
 }
 
 impl Patient<'_> {
-    /// Finds what it needs, in the artifact or on this machine.
+    /// Finds what it needs: in the store, in the artifact, or on this machine.
     pub(crate) fn resolve(
         &self,
         site: &Site,
@@ -62,8 +67,8 @@ impl Patient<'_> {
         for name in &self.facts.dynamic.needed {
             let source = if bundle.is_on_every_target(name) {
                 Source::Target
-            } else if let Some(folder) = self.in_artifact(name, site) {
-                Source::Artifact { folder }
+            } else if let Some(found) = self.in_place(name, site) {
+                found
             } else {
                 let folders = self.machine_folders();
                 bundle
@@ -75,12 +80,21 @@ impl Patient<'_> {
         Ok(needs)
     }
 
-    /// The folder of the artifact that has `name`: where the loader looks, else where a relative
-    /// entry was meant to lead, else beside it, else anywhere.
-    fn in_artifact(&self, name: &str, site: &Site) -> Option<String> {
+    /// Where the store or the artifact has `name`: where the loader looks, else where a relative
+    /// entry was meant to lead, else beside it, else anywhere in the artifact.
+    fn in_place(&self, name: &str, site: &Site) -> Option<Source> {
+        let identity = self.facts.identity;
+        if let Some(path) = self.looked_for(name).find(|path| site.serves(path, identity)) {
+            return Some(if is_in_store(&path) {
+                Source::Store
+            } else {
+                Source::Artifact { folder: folder_of(&path).to_owned() }
+            });
+        }
         let name = name_of(name);
         let entries = entries(&self.facts.dynamic);
-        let looked = entries.iter().filter_map(|entry| in_artifact(entry, &self.path));
+        // One that is needed by its path is found by its name afterwards.
+        let looked = entries.iter().flat_map(|entry| self.in_artifact(entry));
         let told = self.contract.search.iter().filter_map(|folder| normalize(folder));
         let is_relative = |entry: &&&str| !entry.starts_with(['/', '$']) && !entry.is_empty();
         let meant = entries
@@ -88,19 +102,45 @@ impl Patient<'_> {
             .filter(is_relative)
             .filter_map(|entry| normalize(&format!("{}/{entry}", folder_of(&self.path))));
         let beside = [folder_of(&self.path).to_owned()];
-        let has = |folder: &String| site.has(format!("{folder}/{name}").trim_start_matches('/'));
+        let has = |folder: &String| site.serves(&below(folder, name), identity);
         looked
             .chain(told)
             .chain(meant)
             .chain(beside)
             .find(has)
-            .or_else(|| site.find(name, &self.path).map(|path| folder_of(path).to_owned()))
+            .or_else(|| {
+                site.find(name, &self.path, identity).map(|path| folder_of(path).to_owned())
+            })
+            .map(|folder| Source::Artifact { folder })
+    }
+
+    /// The paths at which the loader looks for `name`, as the check goes by; none in a store that
+    /// it may not need.
+    fn looked_for(&self, name: &str) -> impl Iterator<Item = String> {
+        let machine = self.facts.identity.machine;
+        let dynamic = &self.facts.dynamic;
+        let handed = handed_down(dynamic, &self.path, &[], machine);
+        let folders = searched(dynamic, &self.path, &handed, self.contract);
+        let paths = candidates(name, &self.path, &folders, machine);
+        paths.into_iter().filter(|path| {
+            !is_in_store(path) || forbidden_prefix(&self.contract.forbidden_paths, path).is_none()
+        })
+    }
+
+    /// The folders of the artifact that an entry of its RUNPATH leads to.
+    fn in_artifact(&self, entry: &str) -> impl Iterator<Item = String> {
+        let machine = self.facts.identity.machine;
+        folders_of_entry(entry, &self.path, machine).filter(|folder| !folder.starts_with('/'))
+    }
+
+    /// The folders of this machine that an entry of its RUNPATH leads to.
+    fn on_this_machine(&self, entry: &str) -> Vec<PathBuf> {
+        on_this_machine(entry, &self.origin, self.facts.identity.machine)
     }
 
     /// The folders of this machine that its RUNPATH leads to.
     fn machine_folders(&self) -> Vec<PathBuf> {
-        let entries = entries(&self.facts.dynamic);
-        entries.iter().filter_map(|entry| on_this_machine(entry, &self.origin)).collect()
+        entries(&self.facts.dynamic).iter().flat_map(|entry| self.on_this_machine(entry)).collect()
     }
 
     /// The edits that make it find `needs`, whose bundled ones lie in the folder `libs`.
@@ -115,7 +155,7 @@ impl Patient<'_> {
         for need in needs {
             let bare = name_of(&need.name).to_owned();
             let to = match &need.source {
-                Source::Nowhere => continue,
+                Source::Nowhere | Source::Store => continue,
                 Source::Target => bare,
                 Source::Artifact { folder } => {
                     wanted.push(folder.clone());
@@ -146,19 +186,19 @@ impl Patient<'_> {
             })
             .collect();
         let is_left = |entry: &str| {
-            let folder = on_this_machine(entry, &self.origin).and_then(|it| it.canonicalize().ok());
-            entry.starts_with('$') || !folder.is_some_and(|it| drawn_from.contains(it.as_path()))
+            let mut folders =
+                self.on_this_machine(entry).into_iter().filter_map(|it| it.canonicalize().ok());
+            starts_at_origin(entry) || !folders.any(|it| drawn_from.contains(it.as_path()))
         };
         let (mut kept, mut rest): (Vec<String>, Vec<String>) = old
             .iter()
             .filter(|entry| may_stay(entry, self.contract) && is_left(entry))
             .map(|entry| (*entry).to_owned())
-            .partition(|entry| entry.starts_with('$'));
+            .partition(|entry| starts_at_origin(entry));
         let told: Vec<String> =
             self.contract.search.iter().filter_map(|folder| normalize(folder)).collect();
         for folder in wanted {
-            let leads =
-                kept.iter().any(|entry| in_artifact(entry, &self.path).as_ref() == Some(folder));
+            let leads = kept.iter().any(|entry| self.in_artifact(entry).any(|led| led == *folder));
             if !leads && !told.contains(folder) {
                 kept.push(origin_to(&self.path, folder));
             }

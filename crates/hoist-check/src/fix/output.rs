@@ -2,15 +2,20 @@
 //! library last, so that whoever finds it finds what it needs.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use walkdir::WalkDir;
 
 use crate::fix::error::FixError;
 use crate::fix::{Fixed, site};
 use crate::tree::{MOST_DEPTH, MOST_ENTRIES, TreeError};
+
+/// How much of two files is compared at a time.
+const COMPARED_BYTES: usize = 64 << 10;
 
 /// Whether something was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +112,7 @@ impl Fixed {
         let new = temporary.path().join("output");
         copy_tree(input, &new)?;
         for (path, bytes) in &self.files {
-            put(&new.join(path), bytes)?;
+            put(&new, path, bytes)?;
         }
         if output.symlink_metadata().is_ok() {
             if is_same(&new, output)? {
@@ -115,7 +120,7 @@ impl Fixed {
             }
             return Err(FixError::OutputExists { path: output.clone() });
         }
-        fs::rename(&new, output).map_err(io_error("rename what was repaired to", output))?;
+        move_new(&new, output)?;
         Ok(Written::New)
     }
 
@@ -129,7 +134,7 @@ impl Fixed {
             .map_err(io_error("make a folder beside", output))?;
         let mut tops: Vec<&str> = Vec::new();
         for (path, bytes) in self.files.iter().filter(|(path, _)| **path != name) {
-            put(&temporary.path().join(path), bytes)?;
+            put(temporary.path(), path, bytes)?;
             let top = path.split('/').next().unwrap_or(path);
             if !tops.contains(&top) {
                 tops.push(top);
@@ -141,7 +146,7 @@ impl Fixed {
         let library = temporary.path().join("library");
         fs::copy(input, &library).map_err(io_error("copy", input))?;
         if let Some(bytes) = self.files.get(&name) {
-            put(&library, bytes)?;
+            put(temporary.path(), "library", bytes)?;
         }
         // All of it is looked at before the first is put in its place.
         let mut moves = Vec::new();
@@ -157,7 +162,7 @@ impl Fixed {
             }
         }
         for (from, to) in &moves {
-            fs::rename(from, to).map_err(io_error("rename what was repaired to", to))?;
+            move_new(from, to)?;
         }
         Ok(if moves.is_empty() { Written::AlreadyThere } else { Written::New })
     }
@@ -176,11 +181,42 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FixErr
     move |source| FixError::Io { what, path, source }
 }
 
-/// Writes a file in a folder that is ours, keeping the permissions of one that is there.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), FixError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(io_error("make", folder))?;
+/// Gives a file or folder its place, which nothing may have: also not what came there just now.
+fn move_new(from: &Path, to: &Path) -> Result<(), FixError> {
+    let exists = || FixError::OutputExists { path: to.to_owned() };
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => return Ok(()),
+        Err(Errno::EXIST) => return Err(exists()),
+        // Not every file system can promise that.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        Err(failure) => return Err(io_error("rename what was repaired to", to)(failure.into())),
     }
+    if to.symlink_metadata().is_ok() {
+        return Err(exists());
+    }
+    fs::rename(from, to).map_err(io_error("rename what was repaired to", to))
+}
+
+/// Writes the file `path` below the folder `root`, which is ours, keeping the permissions of one
+/// that is there. It is not written through a link: a copied one may lead anywhere.
+fn put(root: &Path, path: &str, bytes: &[u8]) -> Result<(), FixError> {
+    let file = root.join(path);
+    let mut folder = root.to_owned();
+    for part in Path::new(path).parent().into_iter().flat_map(Path::components) {
+        folder.push(part);
+        match fs::symlink_metadata(&folder) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => {
+                let place = folder.strip_prefix(root).unwrap_or(&folder).to_owned();
+                return Err(FixError::NotAFolder { path: PathBuf::from(path), place });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir(&folder).map_err(io_error("make", &folder))?;
+            }
+            Err(error) => return Err(io_error("look at", &folder)(error)),
+        }
+    }
+    let path = file.as_path();
     let mode = fs::metadata(path).map(|metadata| metadata.permissions()).ok();
     // A new file, not new bytes in an old one: that may be a link, or may not be written.
     match fs::remove_file(path) {
@@ -237,9 +273,7 @@ fn is_same(new: &Path, old: &Path) -> Result<bool, FixError> {
             fs::read_link(entry.path()).ok() == fs::read_link(&other).ok()
         } else if kind.is_file() {
             let length = entry.metadata().map(|metadata| metadata.len()).ok();
-            length == Some(metadata.len())
-                && fs::read(entry.path()).map_err(io_error("read", entry.path()))?
-                    == fs::read(&other).map_err(io_error("read", &other))?
+            length == Some(metadata.len()) && holds_same(entry.path(), &other)?
         } else {
             true
         };
@@ -248,6 +282,28 @@ fn is_same(new: &Path, old: &Path) -> Result<bool, FixError> {
         }
     }
     Ok(walk(old).count() == count)
+}
+
+/// Whether two files hold the same bytes; neither is in memory as a whole.
+fn holds_same(new: &Path, old: &Path) -> Result<bool, FixError> {
+    let open = |path: &Path| -> Result<_, FixError> {
+        let file = File::open(path).map_err(io_error("read", path))?;
+        Ok(BufReader::with_capacity(COMPARED_BYTES, file))
+    };
+    let (mut left, mut right) = (open(new)?, open(old)?);
+    loop {
+        let a = left.fill_buf().map_err(io_error("read", new))?;
+        let b = right.fill_buf().map_err(io_error("read", old))?;
+        let length = a.len().min(b.len());
+        if length == 0 {
+            return Ok(a.is_empty() && b.is_empty());
+        }
+        if a[..length] != b[..length] {
+            return Ok(false);
+        }
+        left.consume(length);
+        right.consume(length);
+    }
 }
 
 fn walk(root: &Path) -> impl Iterator<Item = Result<walkdir::DirEntry, FixError>> {
@@ -262,4 +318,44 @@ fn walk(root: &Path) -> impl Iterator<Item = Result<walkdir::DirEntry, FixError>
             TreeError::Read { path, source: failure.into() }.into()
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_to_a_place_in_between_is_not_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        for name in ["new", "taken"] {
+            fs::create_dir(path(name)).unwrap(); // an empty one is what `rename` replaces
+        }
+        fs::write(path("new/file"), "new").unwrap();
+        fs::write(path("file"), "mine").unwrap();
+        for (from, to) in [("new", "taken"), ("new/file", "file")] {
+            let refusal = move_new(&path(from), &path(to)).unwrap_err();
+            assert!(matches!(refusal, FixError::OutputExists { .. }), "{refusal}");
+        }
+        assert_eq!(fs::read(path("file")).unwrap(), b"mine");
+        move_new(&path("new"), &path("free")).unwrap();
+        assert_eq!(fs::read(path("free/file")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn files_are_compared_to_their_ends() {
+        let home = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = home.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        let mut bytes = vec![7; 3 * COMPARED_BYTES + 1];
+        let whole = file("whole", &bytes);
+        assert!(holds_same(&whole, &file("same", &bytes)).unwrap());
+        assert!(!holds_same(&whole, &file("cut", &bytes[1..])).unwrap());
+        assert!(!holds_same(&file("empty", &[]), &whole).unwrap());
+        *bytes.last_mut().unwrap() = 8;
+        assert!(!holds_same(&whole, &file("other", &bytes)).unwrap());
+    }
 }

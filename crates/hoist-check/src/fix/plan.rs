@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hoist_elf::edit::split_debug;
-use hoist_elf::{ElfFacts, FileKind, Identity};
+use hoist_elf::{ElfFacts, FileKind};
 use hoist_schema::{Finding, Repair};
 
 use crate::check::{Candidate, check_library};
 use crate::contract::Contract;
-use crate::fix::bundle::Bundle;
+use crate::fix::bundle::{Bundle, MOST_LIBRARIES};
 use crate::fix::error::FixError;
 use crate::fix::library::{Need, Patient, Source, make_edits};
 use crate::fix::output::Destination;
@@ -19,7 +19,7 @@ use crate::fix::site::{Site, name_of, read_library};
 use crate::fix::tell::{Treatment, tell};
 use crate::fix::{FixOptions, Fixed};
 use crate::siblings::folder_of;
-use crate::tree::{Checked, check_file, check_tree, read_used};
+use crate::tree::{Checked, Folder, check_file, check_tree, read_used};
 
 /// Folders of a Linux system that libraries are drawn in from when nothing else has them.
 const SYSTEM_FOLDERS: [&str; 8] = [
@@ -50,7 +50,7 @@ pub fn fix_file(
     let destination = Destination::file(input, output)?;
     let report = check_file(input, contract)?;
     let path = destination.in_site.clone();
-    let site = Site::new(PathBuf::from("/"), std::iter::empty());
+    let site = Site::new(Folder::new(Path::new("/"), contract), std::iter::empty());
     let plan = Plan { contracts: &BTreeMap::new(), others: contract, options, destination, site };
     let checked = Checked { path, report };
     plan.run(vec![checked], &|_| input.to_owned())
@@ -75,10 +75,13 @@ pub fn fix_tree(
     let destination = Destination::tree(root, output)?;
     let checked = check_tree(root, contracts, others)?;
     let paths = checked.iter().map(|checked| checked.path.clone());
-    let site = Site::new(root.to_owned(), paths);
+    let site = Site::new(Folder::new(root, others), paths);
     let plan = Plan { contracts, others, options, destination, site };
     plan.run(checked, &|path| root.join(path))
 }
+
+/// The place of a bundle, and what is needed of it or elsewhere.
+type Needs = (usize, Vec<Need>);
 
 struct Plan<'a> {
     contracts: &'a BTreeMap<String, Contract>,
@@ -103,22 +106,18 @@ impl<'a> Plan<'a> {
         for checked in &untouched {
             paths.remove(&checked.path);
         }
-        let identity = patients.first().map(|patient| patient.facts.identity);
         let mut treatments = Vec::new();
+        let (mut bundles, needs) = self.needs(&patients)?;
+        bundles.iter_mut().for_each(Bundle::settle_names);
+        let libs = libs_folder(&patients, &needs);
+        let shown = self.destination.shown(&libs);
+        for (patient, (at, needs)) in patients.into_iter().zip(needs) {
+            let bundle = &bundles[at];
+            treatments.push(self.treat(patient, needs, bundle, (&libs, &shown), on_disk)?);
+        }
         let mut repairs = Vec::new();
-        if let Some(identity) = identity {
-            let mut bundle = self.bundle(identity);
-            let mut needs = Vec::new();
-            for patient in &patients {
-                needs.push(patient.resolve(&self.site, &mut bundle)?);
-            }
-            bundle.settle_names();
-            let libs = libs_folder(&patients, &needs);
-            let shown = self.destination.shown(&libs);
-            for (patient, needs) in patients.into_iter().zip(needs) {
-                treatments.push(self.treat(patient, needs, &bundle, (&libs, &shown), on_disk)?);
-            }
-            repairs.extend(self.put_bundle(&bundle, &libs, &mut paths)?);
+        for bundle in &bundles {
+            repairs.extend(self.put_bundle(bundle, &libs, &mut paths)?);
         }
         let after = self.check_again(paths, on_disk)?;
         for treatment in &treatments {
@@ -126,7 +125,7 @@ impl<'a> Plan<'a> {
         }
         let mut after: Vec<Checked> = after.into_values().collect();
         after.extend(untouched);
-        let files = self.destination.relative(self.site.changed);
+        let files = self.destination.relative(self.site.into_changed());
         Ok(Fixed { before, repairs, after, files, destination: self.destination })
     }
 
@@ -161,10 +160,26 @@ impl<'a> Plan<'a> {
         (patients, others)
     }
 
-    fn bundle(&self, identity: Identity) -> Bundle<'a> {
-        let folders = self.options.bundle_from.iter().cloned();
-        let folders = folders.chain(SYSTEM_FOLDERS.map(PathBuf::from)).collect();
-        Bundle::new(self.others, identity, folders)
+    /// What each library needs, with the place of its bundle: libraries for one machine, whose
+    /// hosts have the same, share one.
+    fn needs(&self, patients: &[Patient<'a>]) -> Result<(Vec<Bundle<'a>>, Vec<Needs>), FixError> {
+        let mut bundles: Vec<Bundle<'a>> = Vec::new();
+        let mut needs = Vec::new();
+        for patient in patients {
+            let identity = patient.facts.identity;
+            let known = bundles.iter().position(|it| it.is_for(identity, patient.contract));
+            let at = known.unwrap_or(bundles.len());
+            if known.is_none() {
+                let folders = self.options.bundle_from.iter().cloned();
+                let folders = folders.chain(SYSTEM_FOLDERS.map(PathBuf::from)).collect();
+                bundles.push(Bundle::new(patient.contract, identity, folders));
+            }
+            needs.push((at, patient.resolve(&self.site, &mut bundles[at])?));
+            if bundles.iter().map(|it| it.libraries.len()).sum::<usize>() > MOST_LIBRARIES {
+                return Err(FixError::TooManyLibraries { limit: MOST_LIBRARIES });
+            }
+        }
+        Ok((bundles, needs))
     }
 
     /// Edits one library and takes its debug information out, where that is asked.
@@ -197,7 +212,7 @@ impl<'a> Plan<'a> {
                     let folder = folder_of(&treatment.patient.path);
                     let path = format!("{folder}/{name}").trim_start_matches('/').to_owned();
                     treatment.debug = Some(Ok(self.destination.shown(&path)));
-                    self.site.changed.insert(path, split.debug);
+                    self.site.change(path, split.debug);
                 }
                 Err(refusal) => treatment.debug = Some(Err(refusal.to_string())),
             }
@@ -205,7 +220,7 @@ impl<'a> Plan<'a> {
         treatment.refused = edited.refused;
         treatment.layout = edited.layout;
         if edited.bytes != original {
-            self.site.changed.insert(treatment.patient.path.clone(), edited.bytes);
+            self.site.change(treatment.patient.path.clone(), edited.bytes);
         }
         Ok(treatment)
     }
@@ -221,6 +236,9 @@ impl<'a> Plan<'a> {
         for (source, library) in &bundle.libraries {
             let path = format!("{libs}/{}", library.name).trim_start_matches('/').to_owned();
             let bytes = bundle.repaired(source)?;
+            if self.site.changed(&path) == Some(&bytes) {
+                continue; // the libraries of another contract need the same
+            }
             let shown = self.destination.shown(&path);
             repairs.push(Repair {
                 rule: crate::rule::DYN_NEEDED_MISSING.id.to_owned(),
@@ -237,7 +255,7 @@ impl<'a> Plan<'a> {
                     )
                 },
             });
-            self.site.changed.insert(path.clone(), bytes);
+            self.site.change(path.clone(), bytes);
             paths.insert(path);
         }
         Ok(repairs)
@@ -250,7 +268,7 @@ impl<'a> Plan<'a> {
         on_disk: &dyn Fn(&str) -> PathBuf,
     ) -> Result<BTreeMap<String, Checked>, FixError> {
         let check = |path: String| {
-            let (bytes, size_bytes) = if let Some(bytes) = self.site.changed.get(&path) {
+            let (bytes, size_bytes) = if let Some(bytes) = self.site.changed(&path) {
                 (Cow::Borrowed(bytes), bytes.len() as u64)
             } else {
                 let file = on_disk(&path);
@@ -268,10 +286,10 @@ impl<'a> Plan<'a> {
 }
 
 /// The folder that takes what is drawn in: `NAME.libs` beside the first library that needs it.
-fn libs_folder(patients: &[Patient<'_>], needs: &[Vec<Need>]) -> String {
+fn libs_folder(patients: &[Patient<'_>], needs: &[Needs]) -> String {
     let draws =
-        |needs: &Vec<Need>| needs.iter().any(|need| matches!(need.source, Source::Bundle { .. }));
-    let first = patients.iter().zip(needs).find(|(_, needs)| draws(needs));
+        |needs: &[Need]| needs.iter().any(|need| matches!(need.source, Source::Bundle { .. }));
+    let first = patients.iter().zip(needs).find(|(_, (_, needs))| draws(needs));
     let Some((patient, _)) = first else { return String::new() };
     let name = name_of(&patient.path);
     let stem = name.find(".so").map_or(name, |at| &name[..at]);

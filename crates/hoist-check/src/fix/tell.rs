@@ -146,7 +146,7 @@ impl Treatment<'_> {
             }
             Source::Artifact { .. } => (bare.to_owned(), format!("the artifact has it{through}")),
             Source::Target => (bare.to_owned(), "every target has it".to_owned()),
-            Source::Nowhere => return None,
+            Source::Store | Source::Nowhere => return None,
         };
         Some((Some(name.clone()), Some(after), message))
     }

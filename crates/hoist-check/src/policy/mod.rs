@@ -45,8 +45,10 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Default,
-    /// As default, and hardening is an error.
-    Hardened,
+    /// Of a policy file; what makes an attack easier is an error where it is `strict`.
+    Foreign {
+        strict: bool,
+    },
     Nix,
     Manylinux(&'static Platform),
     Strict,
@@ -83,10 +85,12 @@ impl Policy {
             .filter(|nearest| likeness(nearest) >= LEAST_LIKENESS)
     }
 
-    /// As `default`, but what makes an attack easier is an error.
+    /// The severities of an `elf-policy/1` file, which asks of one library what its loader will:
+    /// what only a second generation or a collected store path would meet is worth knowing. Where
+    /// it is `strict`, what makes an attack easier is an error.
     #[must_use]
-    pub fn hardened() -> Self {
-        Self { kind: Kind::Hardened, ..Self::default() }
+    pub fn foreign(strict: bool) -> Self {
+        Self { kind: Kind::Foreign { strict }, ..Self::default() }
     }
 
     /// Its name, as in `hoist.toml`.
@@ -100,7 +104,7 @@ impl Policy {
     pub fn contract(&self, target: Target) -> Contract {
         let mut contract = Contract::new(target);
         match self.kind {
-            Kind::Default | Kind::Hardened | Kind::Strict => {}
+            Kind::Default | Kind::Foreign { .. } | Kind::Strict => {}
             Kind::Nix => {
                 contract.forbidden_paths.extend(FHS_FOLDERS.map(str::to_owned));
                 contract.system_libraries = NIX_SYSTEM_LIBRARIES
@@ -127,7 +131,10 @@ impl Policy {
             return found;
         }
         match self.kind {
-            Kind::Hardened if id.starts_with("harden.") => Severity::Error,
+            Kind::Foreign { strict: true } if id.starts_with("harden.") => Severity::Error,
+            Kind::Foreign { .. } if id.starts_with("swap.") || id.starts_with("store.") => {
+                Severity::Info
+            }
             // Nobody asks for debug information, and what waivers are worth is their author's to say.
             Kind::Strict if !id.starts_with("debug.") && !id.starts_with("waiver.") => {
                 Severity::Error
@@ -184,7 +191,11 @@ mod tests {
                 .map(|rule| policy.usual_severity(rule))
         };
         assert_eq!(severities(&Policy::default()), [Warning, Warning, Info]);
-        assert_eq!(severities(&Policy::hardened()), [Error, Warning, Info]);
+        assert_eq!(severities(&Policy::foreign(true)), [Error, Warning, Info]);
+        assert_eq!(severities(&Policy::foreign(false)), [Warning, Warning, Info]);
+        let unique = explain("swap.unique_symbol").unwrap();
+        assert_eq!(Policy::foreign(false).usual_severity(unique), Info);
+        assert_eq!(Policy::default().usual_severity(unique), Warning);
         assert_eq!(severities(&policy("strict")), [Error, Error, Info]);
         assert!(policy("strict").exports_exact());
     }

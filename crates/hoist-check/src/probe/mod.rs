@@ -79,8 +79,8 @@ impl Loaded {
         Self { file: path.to_owned(), root: root.to_owned(), path: path.into() }
     }
 
-    /// A library that belongs to no artifact: it is shown the folder that holds all that its own
-    /// search path names through `$ORIGIN`.
+    /// A library that belongs to no artifact: it is shown its own folder, or one of the two above
+    /// that holds what its search path names through `$ORIGIN`, but no home folder.
     ///
     /// # Errors
     ///
@@ -92,14 +92,19 @@ impl Loaded {
         let real = absolute.canonicalize().map_err(failed)?;
         let beside = absolute.parent().and_then(|folder| folder.canonicalize().ok());
         let lies_beside = beside.is_some_and(|folder| Some(folder.as_path()) == real.parent());
-        let place = if lies_beside { absolute } else { real };
+        let place = match absolute.file_name() {
+            Some(name) if lies_beside => real.with_file_name(name),
+            _ => real,
+        };
         let folder = place.parent().unwrap_or(Path::new("/")).to_owned();
         let bytes = read_library(&place)?;
         let searched = ElfFacts::read(&bytes).ok().and_then(|facts| {
             let dynamic = facts.dynamic;
             dynamic.runpath.or(dynamic.rpath)
         });
-        let root = place::common_root(&folder, searched.as_deref().unwrap_or_default());
+        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
+        let searched = searched.as_deref().unwrap_or_default();
+        let root = place::common_root(&folder, searched, home.as_deref());
         let path = place.strip_prefix(&root).unwrap_or(&place).to_owned();
         Ok(Self { file: library.display().to_string(), root, path })
     }
@@ -339,6 +344,18 @@ mod tests {
             .collect();
         assert!(!versions.is_empty());
         assert!(versions.iter().all(|version| *version <= oldest), "{versions:?}");
+    }
+
+    #[test]
+    fn the_program_refuses_to_work_outside_of_a_sandbox() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("run");
+        std::fs::write(&program, PROGRAM).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = std::process::Command::new(&program);
+        let status = command.args(["/artifact/libx.so", "1000"]).status().unwrap();
+        assert_eq!(status.code(), Some(2));
     }
 
     #[test]

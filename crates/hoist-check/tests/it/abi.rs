@@ -1,4 +1,5 @@
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use hoist_check::{Candidate, CompareError, Comparison, Contract, Target, check_against};
 use hoist_elf::Machine;
@@ -97,4 +98,25 @@ fn what_cannot_be_compared_is_an_error_and_no_finding() {
     assert_eq!(refused.to_string(), "the old build cannot be read");
     let refused = check_against(&page, &library, &contract).unwrap_err();
     assert_eq!(refused.to_string(), "the new build cannot be read");
+}
+
+/// So many functions with names of so many bytes that are alike.
+fn with_long_names(first: char, names: usize, bytes: usize) -> Library {
+    let name = |number: usize| format!("{first}{number:04}{}", "ab".repeat((bytes - 5) / 2));
+    exporting((0..names).map(|number| Definition::function(name(number).leak())).collect())
+}
+
+#[test]
+fn new_names_are_guessed_in_little_time_however_long_they_are() {
+    for bytes in [2000, 250] {
+        let (old, new) = (with_long_names('o', 20, bytes), with_long_names('n', 25, bytes));
+        let start = Instant::now();
+        let comparison = compare(&old, &new).unwrap();
+        // Comparing all pairs takes much longer for the long names.
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        let removed = comparison.findings.iter().filter(|found| found.rule == "abi.removed");
+        assert_eq!(removed.clone().count(), 20);
+        let is_guessed = removed.clone().any(|found| found.message.contains("renamed to"));
+        assert_eq!(is_guessed, bytes == 250, "only of names of an ordinary length");
+    }
 }

@@ -1,8 +1,11 @@
-use hoist_check::{Contract, Promise, PromisedKind};
+use std::collections::BTreeMap;
+
+use hoist_check::{Candidate, Contract, Promise, PromisedKind, check_library};
+use hoist_elf::header::parse_header;
 use hoist_elf::testing::{Definition, Library, Wanted};
 use insta::assert_snapshot;
 
-use crate::{check, contract, text};
+use crate::{PATH, check, contract, text};
 
 fn exporting(exports: Vec<Definition>) -> Library {
     Library { exports, ..Library::new() }
@@ -127,4 +130,30 @@ fn a_promised_version_must_be_there() {
         report.findings[0].message,
         "`add` is promised with version `CASE_1.1` by include/case.h, but exported without a version"
     );
+}
+
+#[test]
+fn debug_information_is_decompressed_only_to_compare_it() {
+    let mut bytes =
+        include_bytes!("../../../hoist-elf/tests/fixtures/debug/gcc-dwarf5-zlib.so").to_vec();
+    // The header of every compressed section: zlib, and the alignment of what it was.
+    let packed = [&[1, 0, 0, 0, 0, 0, 0, 0][..], &1_u64.to_le_bytes()].concat();
+    let starts: Vec<usize> = (0..bytes.len().saturating_sub(24))
+        .filter(|&at| bytes[at..at + 8] == packed[..8] && bytes[at + 16..at + 24] == packed[8..])
+        .collect();
+    assert!(!starts.is_empty());
+    for at in starts {
+        bytes[at + 24..at + 26].fill(0);
+    }
+    let rules = |header: Option<&str>| {
+        let header = header.map(|text| parse_header(text).unwrap());
+        let contract = Contract { header, ..contract() };
+        let report = check_library(&Candidate::new(PATH, &bytes), &contract, &BTreeMap::new());
+        let findings = report.findings.into_iter().map(|finding| finding.rule);
+        findings.filter(|rule| rule.starts_with("debug.")).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(None), ["debug.present"]);
+    assert_eq!(rules(Some("int other(int a);")), ["debug.present"]);
+    let header = "#include <stdint.h>\nint64_t dot(const float *a, const float *b, int64_t n);";
+    assert_eq!(rules(Some(header)), ["debug.unreadable", "debug.present"]);
 }

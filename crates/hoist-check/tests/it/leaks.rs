@@ -49,6 +49,16 @@ fn a_runpath_is_not_reported_twice() {
 }
 
 #[test]
+fn what_only_begins_as_an_entry_of_the_runpath_is_reported() {
+    let data = b"\0/build/case/li\0/build/case/lib\0".to_vec();
+    let runpath = Some("$ORIGIN:/build/case/lib:/build/other");
+    let report = check(&Library { runpath, data, ..Library::new() }, &leaking(&["/build"]));
+    let leaks = report.findings.iter().filter(|finding| finding.rule == "leak.build_path");
+    let objects: Vec<_> = leaks.map(|finding| finding.object.as_deref()).collect();
+    assert_eq!(objects, [Some("/build/case/li")]);
+}
+
+#[test]
 fn a_path_of_any_build_machine_is_shown_once_for_its_folder() {
     let strings = "\0/home/alice/src/a.c\0/home/alice/src/b.c\0/tmp/x.c\0/tmp/perf-%d.map\0\
                    /tmp/out/{}\0/tmp/socket\0/Users/bob/.cache\0see /home for more\0";

@@ -6,6 +6,7 @@ mod abi;
 mod container;
 mod dependencies;
 mod exports;
+mod fix;
 mod hardening;
 mod hotswap;
 mod leaks;

@@ -26,6 +26,10 @@ pub enum DebugError {
     )]
     TooLarge { section: String, size_bytes: u64, stored_bytes: u64, limit: u64 },
 
+    /// Sections may lie in the same compressed bytes.
+    #[error("its sections have more than {limit} bytes together when decompressed")]
+    TooLargeTogether { limit: u64 },
+
     #[error("unit {unit} of .debug_info is not DWARF 2 to 5: {problem}")]
     Unit { unit: usize, problem: String },
 

@@ -8,6 +8,10 @@ use super::error::DebugError;
 use super::units::{Bytes, Entry, EntryAt, Units, Value};
 use crate::symbols::{Place, Symbol, SymbolKind};
 
+/// How many namespaces around an entry are looked at, from the inside; deeper nesting is made to
+/// waste time.
+const MOST_SCOPES: usize = 64;
+
 /// How surely an entry is about an export, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Match {
@@ -39,18 +43,22 @@ pub(super) struct Index {
 
 impl Index {
     /// The names of the namespaces around an entry, each followed by `::`; empty in C.
-    pub(super) fn scope_of(&self, at: EntryAt) -> String {
+    ///
+    /// - `units`: where the length of the text is counted as work.
+    pub(super) fn scope_of(&self, units: &Units<'_>, at: EntryAt) -> Result<String, DebugError> {
         let after = self.scopes.partition_point(|scope| scope.start <= at);
         let mut number = after.checked_sub(1);
         let mut names: Vec<&str> = Vec::new();
-        while let Some(scope) = number.and_then(|number| self.scopes.get(number)) {
+        for _ in 0..MOST_SCOPES {
+            let Some(scope) = number.and_then(|number| self.scopes.get(number)) else { break };
+            units.work(1 + scope.name.len() as u64)?;
             let is_inside = scope.start.unit == at.unit && at.offset < scope.end;
             if is_inside {
                 names.push(&scope.name);
             }
             number = scope.outer;
         }
-        names.iter().rev().fold(String::new(), |text, name| text + name + "::")
+        Ok(names.iter().rev().fold(String::new(), |text, name| text + name + "::"))
     }
 }
 
@@ -130,14 +138,15 @@ impl<'a> Walk<'_, 'a, '_> {
         // Entries deeper than this are inside something that is passed over.
         let mut deepest = isize::MAX;
         while !raw.is_empty() {
-            self.units.work(1)?;
             let offset = raw.next_offset();
             let depth = base + raw.next_depth();
             let mut ahead = raw.clone();
             let Some(abbreviation) = ahead.read_abbreviation().map_err(error)? else {
+                self.units.work(1)?;
                 raw = ahead;
                 continue;
             };
+            self.units.work_on(abbreviation.attributes().len())?;
             if depth > deepest {
                 ahead.skip_attributes(abbreviation.attributes()).map_err(error)?;
                 raw = ahead;
@@ -233,31 +242,26 @@ impl<'a> Walk<'_, 'a, '_> {
         }
         let exports = address.and_then(|address| self.wanted.by_address.get(&address));
         if let Some(exports) = exports {
-            let exports = exports.clone();
+            self.units.work(exports.len() as u64)?;
             let text = self.linker_name(at, entry)?;
-            for export in exports {
-                let has_name = text
-                    .and_then(|text| self.wanted.by_name.get(text))
-                    .is_some_and(|named| named.contains(&export));
-                self.note(export, if has_name { Match::Both } else { Match::Address }, at);
+            let named = text.and_then(|text| self.wanted.by_name.get(text));
+            for &export in exports {
+                // Numbers were given in order.
+                let has_name = named.is_some_and(|named| named.binary_search(&export).is_ok());
+                let how = if has_name { Match::Both } else { Match::Address };
+                note(&mut self.found, export, how, at);
             }
             return Ok(());
         }
-        let text = linkage_name
-            .or(name.filter(|_| is_external))
-            .and_then(|name| self.units.text(at.unit, name));
-        let named = text.and_then(|text| self.wanted.by_name.get(text)).cloned();
-        for export in named.unwrap_or_default() {
-            self.note(export, Match::Name, at);
+        let name = linkage_name.or(name.filter(|_| is_external));
+        let text = name.map(|name| self.units.text(at.unit, name)).transpose()?.flatten();
+        if let Some(named) = text.and_then(|text| self.wanted.by_name.get(text)) {
+            self.units.work(named.len() as u64)?;
+            for &export in named {
+                note(&mut self.found, export, Match::Name, at);
+            }
         }
         Ok(())
-    }
-
-    fn note(&mut self, export: usize, how: Match, at: EntryAt) {
-        let known = self.found.entry(export).or_insert((how, at));
-        if how > known.0 {
-            *known = (how, at);
-        }
     }
 
     /// The name the linker sees, of the entry or of what it completes.
@@ -266,15 +270,18 @@ impl<'a> Walk<'_, 'a, '_> {
         let mut entry = entry.clone();
         let mut plain = None;
         for _ in 0..MOST_COMPLETIONS {
-            let text = |name| {
-                entry.attr_value(name).and_then(|value: Value<'a>| self.units.text(at.unit, value))
+            let text = |name| match entry.attr_value(name) {
+                Some(value) => self.units.text(at.unit, value),
+                None => Ok(None),
             };
-            let linkage_name = text(constants::DW_AT_linkage_name)
-                .or_else(|| text(constants::DW_AT_MIPS_linkage_name));
-            if linkage_name.is_some() {
-                return Ok(linkage_name);
+            for name in [constants::DW_AT_linkage_name, constants::DW_AT_MIPS_linkage_name] {
+                if let Some(linkage_name) = text(name)? {
+                    return Ok(Some(linkage_name));
+                }
             }
-            plain = plain.or_else(|| text(constants::DW_AT_name));
+            if plain.is_none() {
+                plain = text(constants::DW_AT_name)?;
+            }
             let Some(next) = completed_by(self.units, at.unit, &entry) else { break };
             at = next;
             entry = self.units.entry(at)?;
@@ -299,6 +306,14 @@ impl<'a> Walk<'_, 'a, '_> {
             }
             _ => None,
         }
+    }
+}
+
+/// Keeps the first of the surest entries of an export.
+fn note(found: &mut BTreeMap<usize, (Match, EntryAt)>, export: usize, how: Match, at: EntryAt) {
+    let known = found.entry(export).or_insert((how, at));
+    if how > known.0 {
+        *known = (how, at);
     }
 }
 

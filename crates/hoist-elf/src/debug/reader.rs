@@ -226,7 +226,8 @@ impl<'r, 'a> Reader<'r, 'a> {
 
     fn scoped_name(&self, at: EntryAt, entry: &Entry<'a>) -> Result<Option<String>, DebugError> {
         let name = self.units.name(at.unit, entry)?;
-        Ok(name.map(|name| self.index.scope_of(at) + &name))
+        let Some(name) = name else { return Ok(None) };
+        Ok(Some(self.index.scope_of(self.units, at)? + &name))
     }
 
     fn base_type(&self, unit: usize, entry: &Entry<'a>) -> Result<Type, DebugError> {

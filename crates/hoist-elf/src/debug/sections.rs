@@ -11,10 +11,11 @@ use crate::image::Image;
 use crate::sections::{Section, named_sections};
 use crate::spec::{SHF_COMPRESSED, SHT_NOBITS};
 
-/// Most bytes that a section may have once it is decompressed.
+/// Most bytes that the sections of a file may have together once they are decompressed.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// How many times its stored size a section may grow; DWARF grows about fourfold.
+/// How many times its stored size a section may grow, and all of them the size of the file, as
+/// they may be stored in the same bytes; DWARF grows about fourfold.
 const MOST_GROWTH: u64 = 64;
 
 /// Sizes up to this one are no danger, whatever they were stored as.
@@ -69,7 +70,7 @@ fn image_of(bytes: &[u8]) -> Result<Image<'_>, crate::error::ElfError> {
 
 /// The sections that hold functions, types and their names.
 pub(super) struct DebugSections<'a> {
-    sections: Vec<(&'static str, Cow<'a, [u8]>)>,
+    pub(super) sections: Vec<(&'static str, Cow<'a, [u8]>)>,
 }
 
 /// What is read; everything else is about source lines, variables' places and the stack.
@@ -88,9 +89,10 @@ impl<'a> DebugSections<'a> {
         let image = image_of(bytes).map_err(|source| DebugError::Sections { source })?;
         let named = named_sections(&image).map_err(|source| DebugError::Sections { source })?;
         let mut sections = Vec::new();
+        let mut room = Room::for_file(bytes);
         for wanted in READ {
             if let Some((name, section)) = find(&named, wanted) {
-                sections.push((wanted, contents(&image, wanted, name, section)?));
+                sections.push((wanted, contents(&image, wanted, name, section, &mut room)?));
             }
         }
         Ok(Self { sections })
@@ -110,6 +112,7 @@ impl<'a> DebugSections<'a> {
 pub fn compressed_sections(bytes: &[u8]) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     let image = image_of(bytes).ok();
     let named = image.and_then(|image| named_sections(&image).ok()).unwrap_or_default();
+    let mut room = Room::for_file(bytes);
     // Each name once, so that a file of many headers does not take forever.
     READ.into_iter().chain([".debug_line"]).filter_map(move |wanted| {
         let (stored_name, section) = find(&named, wanted)?;
@@ -117,7 +120,10 @@ pub fn compressed_sections(bytes: &[u8]) -> impl Iterator<Item = (&'static str, 
         if !is_packed {
             return None;
         }
-        Some((wanted, contents(&image?, wanted, stored_name, section).ok()?.into_owned()))
+        Some((
+            wanted,
+            contents(&image?, wanted, stored_name, section, &mut room).ok()?.into_owned(),
+        ))
     })
 }
 
@@ -139,6 +145,7 @@ fn contents<'a>(
     section_name: &'static str,
     stored_name: &[u8],
     section: &Section,
+    room: &mut Room,
 ) -> Result<Cow<'a, [u8]>, DebugError> {
     let damaged = |problem: String| DebugError::Section { section: section_name.into(), problem };
     let stored = image
@@ -153,7 +160,8 @@ fn contents<'a>(
             return Err(damaged("it does not begin with `ZLIB`".to_owned()));
         };
         let size = head[4..].iter().fold(0, |size, &byte| size << 8 | u64::from(byte));
-        return inflate(section_name, packed, size).map(Cow::Owned);
+        room.take(section_name, packed, size)?;
+        return read_exactly(section_name, ZlibDecoder::new(packed), size).map(Cow::Owned);
     }
     if section.flags & SHF_COMPRESSED == 0 {
         return Ok(Cow::Borrowed(whole));
@@ -163,8 +171,14 @@ fn contents<'a>(
     let header_bytes = if image.is_64() { 24 } else { 12 };
     let packed = whole.get(header_bytes..).unwrap_or_default();
     match method {
-        1 => inflate(section_name, packed, size).map(Cow::Owned),
-        2 => inflate_zstd(section_name, packed, size).map(Cow::Owned),
+        1 => {
+            room.take(section_name, packed, size)?;
+            read_exactly(section_name, ZlibDecoder::new(packed), size).map(Cow::Owned)
+        }
+        2 => {
+            room.take(section_name, packed, size)?;
+            inflate_zstd(section_name, packed, size).map(Cow::Owned)
+        }
         other => Err(DebugError::Compression {
             section: section_name.to_owned(),
             method: format!("method {other}"),
@@ -172,23 +186,43 @@ fn contents<'a>(
     }
 }
 
-fn check_size(section: &'static str, packed: &[u8], size_bytes: u64) -> Result<(), DebugError> {
-    let stored_bytes = packed.len() as u64;
-    let limit = stored_bytes.saturating_mul(MOST_GROWTH).clamp(HARMLESS_BYTES, MOST_BYTES);
-    if size_bytes <= limit {
-        return Ok(());
-    }
-    let section = section.to_owned();
-    Err(DebugError::TooLarge { section, size_bytes, stored_bytes, limit })
+/// How much may still be decompressed of one file.
+struct Room {
+    limit: u64,
+    left: u64,
 }
 
-fn inflate(section: &'static str, packed: &[u8], size: u64) -> Result<Vec<u8>, DebugError> {
-    check_size(section, packed, size)?;
-    read_exactly(section, ZlibDecoder::new(packed), size)
+impl Room {
+    fn for_file(bytes: &[u8]) -> Self {
+        let limit = growth_limit(bytes.len() as u64);
+        Self { limit, left: limit }
+    }
+
+    /// Takes room for a section of `size_bytes`, which were stored as `packed`.
+    fn take(
+        &mut self,
+        section: &'static str,
+        packed: &[u8],
+        size_bytes: u64,
+    ) -> Result<(), DebugError> {
+        let stored_bytes = packed.len() as u64;
+        let limit = growth_limit(stored_bytes);
+        if size_bytes > limit {
+            let section = section.to_owned();
+            return Err(DebugError::TooLarge { section, size_bytes, stored_bytes, limit });
+        }
+        let left = self.left.checked_sub(size_bytes);
+        self.left = left.ok_or(DebugError::TooLargeTogether { limit: self.limit })?;
+        Ok(())
+    }
+}
+
+/// What `stored_bytes` may become.
+fn growth_limit(stored_bytes: u64) -> u64 {
+    stored_bytes.saturating_mul(MOST_GROWTH).clamp(HARMLESS_BYTES, MOST_BYTES)
 }
 
 fn inflate_zstd(section: &'static str, packed: &[u8], size: u64) -> Result<Vec<u8>, DebugError> {
-    check_size(section, packed, size)?;
     let damaged = |problem: std::io::Error| DebugError::Section {
         section: section.to_owned(),
         problem: problem.to_string(),

@@ -23,6 +23,9 @@ const MOST_NAME_BYTES: usize = 16 << 10;
 /// How often every byte of the information may be looked at; real files need two or three.
 const REPEATS: u64 = 16;
 
+/// How many bytes of a text are looked at in the time of reading one attribute.
+const BYTES_LOOKED_AT: usize = 16;
+
 /// Work that is done however small the information is.
 const LEAST_WORK: u64 = 1 << 20;
 
@@ -114,7 +117,7 @@ impl<'a> Units<'a> {
         if let Some(start) = header.debug_info_offset() {
             self.starts.push((start.0, number));
         }
-        let unit = self.unit(header, abbreviations).map_err(|error| self.unit_error(&error))?;
+        let unit = self.unit(header, abbreviations)?;
         self.is_split |= unit.dwo_id.is_some();
         self.all.push(unit);
         Ok(())
@@ -125,7 +128,7 @@ impl<'a> Units<'a> {
         &self,
         header: UnitHeader<Bytes<'a>>,
         abbreviations: Arc<Abbreviations>,
-    ) -> Result<Unit<Bytes<'a>>, gimli::Error> {
+    ) -> Result<Unit<Bytes<'a>>, DebugError> {
         let file_type = self.dwarf.file_type;
         let encoding = header.encoding();
         let mut unit = Unit {
@@ -143,7 +146,9 @@ impl<'a> Units<'a> {
             dwo_id: None,
             header,
         };
-        let root = unit.entry(unit.header.root_offset())?;
+        let root =
+            unit.entry(unit.header.root_offset()).map_err(|error| self.unit_error(&error))?;
+        self.work_on(root.attrs().len())?;
         for attribute in root.attrs() {
             match attribute.value() {
                 AttributeValue::DebugStrOffsetsBase(base) => unit.str_offsets_base = base,
@@ -155,11 +160,16 @@ impl<'a> Units<'a> {
         Ok(unit)
     }
 
-    /// Notes that `amount` entries or bytes of names are read.
+    /// Notes that `amount` entries, attributes or bytes of names are read.
     pub(super) fn work(&self, amount: u64) -> Result<(), DebugError> {
         let left = self.left.get().checked_sub(amount);
         self.left.set(left.ok_or(DebugError::TooMuchWork { limit: self.limit })?);
         Ok(())
+    }
+
+    /// Notes that an entry is read; its attributes may take no space in it.
+    pub(super) fn work_on(&self, attributes: usize) -> Result<(), DebugError> {
+        self.work(1 + attributes as u64)
     }
 
     pub(super) fn entry(&self, at: EntryAt) -> Result<Entry<'a>, DebugError> {
@@ -167,7 +177,9 @@ impl<'a> Units<'a> {
         let error = |error| Self::entry_error(at.unit, error);
         let unit =
             self.all.get(at.unit).ok_or_else(|| error(gimli::Error::OffsetOutOfBounds(0)))?;
-        unit.entry(UnitOffset(at.offset)).map_err(error)
+        let entry = unit.entry(UnitOffset(at.offset)).map_err(error)?;
+        self.work(entry.attrs().len() as u64)?;
+        Ok(entry)
     }
 
     /// The entry that `value`, an attribute of an entry of `unit`, refers to.
@@ -194,10 +206,18 @@ impl<'a> Units<'a> {
         self.target(unit, &entry.attr_value(name)?)
     }
 
-    /// The bytes of a text.
-    pub(super) fn text(&self, unit: usize, value: Value<'a>) -> Option<&'a [u8]> {
-        let bytes = self.dwarf.attr_string(self.all.get(unit)?, value).ok()?.slice();
-        Some(&bytes[..bytes.len().min(MOST_NAME_BYTES)])
+    /// The bytes of a text; `None` where there is none.
+    pub(super) fn text(
+        &self,
+        unit: usize,
+        value: Value<'a>,
+    ) -> Result<Option<&'a [u8]>, DebugError> {
+        let Some(unit) = self.all.get(unit) else { return Ok(None) };
+        let Ok(bytes) = self.dwarf.attr_string(unit, value) else { return Ok(None) };
+        let bytes = bytes.slice();
+        // Its end was looked for, however far away it is.
+        self.work(1 + (bytes.len() / BYTES_LOOKED_AT) as u64)?;
+        Ok(Some(&bytes[..bytes.len().min(MOST_NAME_BYTES)]))
     }
 
     /// The name of an entry, with bytes that are not UTF-8 replaced.
@@ -207,7 +227,8 @@ impl<'a> Units<'a> {
         entry: &Entry<'a>,
     ) -> Result<Option<String>, DebugError> {
         let value = entry.attr_value(constants::DW_AT_name);
-        let Some(bytes) = value.and_then(|value| self.text(unit, value)) else { return Ok(None) };
+        let Some(value) = value else { return Ok(None) };
+        let Some(bytes) = self.text(unit, value)? else { return Ok(None) };
         self.work(bytes.len() as u64)?;
         Ok(Some(String::from_utf8_lossy(bytes).into_owned()).filter(|name| !name.is_empty()))
     }
@@ -224,17 +245,20 @@ impl<'a> Units<'a> {
         let Some(unit) = self.all.get(at.unit) else { return Ok(()) };
         let mut raw = unit.entries_raw(Some(UnitOffset(at.offset))).map_err(error)?;
         let mut entry = Entry::null();
-        if !raw.read_entry(&mut entry).map_err(error)? || !entry.has_children() {
+        let is_there = raw.read_entry(&mut entry).map_err(error)?;
+        self.work_on(entry.attrs().len())?;
+        if !is_there || !entry.has_children() {
             return Ok(());
         }
         while raw.next_depth() > 0 && !raw.is_empty() {
-            self.work(1)?;
             let depth = raw.next_depth();
             let mut ahead = raw.clone();
             let Some(abbreviation) = ahead.read_abbreviation().map_err(error)? else {
+                self.work(1)?;
                 raw = ahead;
                 continue;
             };
+            self.work_on(abbreviation.attributes().len())?;
             if depth == 1 || wanted(depth, abbreviation.tag()) {
                 raw.read_entry(&mut entry).map_err(error)?;
                 visit(&entry)?;

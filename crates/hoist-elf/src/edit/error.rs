@@ -59,6 +59,13 @@ pub enum EditError {
     #[error("its section `{name}` is laid out so that debug information cannot be taken out")]
     Interleaved { name: String },
 
+    /// Each would be copied by itself: a small file would become a large one.
+    #[error("its section `{name}` claims bytes that another section has, too")]
+    Overlap { name: String },
+
+    #[error("its section `{name}` is a second table of symbols; there is one of each kind")]
+    SecondTable { name: String },
+
     /// Never written: the edited library is not what was asked for.
     #[error("the edited library would differ in what was not to be changed: {what}")]
     Doubtful { what: String },

@@ -115,22 +115,24 @@ impl Sections {
         section: u32,
     ) -> Result<(), EditError> {
         let section = u16::try_from(section).expect("pushed sections have small indices");
-        for table in self.headers.iter().filter(|section| section.kind == SHT_SYMTAB) {
-            let names = usize::try_from(table.link).ok().and_then(|link| self.headers.get(link));
-            let Some(names) = names.cloned() else { continue };
-            let (entry_bytes, value_at, section_at) =
-                if patch.image().is_64() { (24, 8, 6) } else { (16, 4, 14) };
-            for index in 0..table.size_bytes / entry_bytes {
-                let symbol = table.offset.saturating_add(index * entry_bytes);
-                let image = patch.image();
-                let name = u64::from(image.u32(symbol, "a symbol")?);
-                let is_named = names.offset.checked_add(name).is_some_and(|at| {
-                    image.slice(at, 9, "its name").is_ok_and(|it| it == b"_DYNAMIC\0")
-                });
-                if is_named && image.word(symbol.saturating_add(value_at), "a symbol")? == old {
-                    patch.put_word(symbol + value_at, new)?;
-                    patch.put_u16(symbol + section_at, section)?;
-                }
+        // There is one; a file with many over the same bytes would be walked for each.
+        let Some(table) = self.headers.iter().find(|section| section.kind == SHT_SYMTAB) else {
+            return Ok(());
+        };
+        let names = usize::try_from(table.link).ok().and_then(|link| self.headers.get(link));
+        let Some(names) = names.cloned() else { return Ok(()) };
+        let (entry_bytes, value_at, section_at) =
+            if patch.image().is_64() { (24, 8, 6) } else { (16, 4, 14) };
+        for index in 0..table.size_bytes / entry_bytes {
+            let symbol = table.offset.saturating_add(index * entry_bytes);
+            let image = patch.image();
+            let name = u64::from(image.u32(symbol, "a symbol")?);
+            let is_named = names.offset.checked_add(name).is_some_and(|at| {
+                image.slice(at, 9, "its name").is_ok_and(|it| it == b"_DYNAMIC\0")
+            });
+            if is_named && image.word(symbol.saturating_add(value_at), "a symbol")? == old {
+                patch.put_word(symbol + value_at, new)?;
+                patch.put_u16(symbol + section_at, section)?;
             }
         }
         Ok(())

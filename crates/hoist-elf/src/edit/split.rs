@@ -64,6 +64,7 @@ pub fn split_debug(bytes: &[u8], debug_name: &str) -> Result<DebugSplit, EditErr
     let patch = Patch::new(bytes, facts.identity);
     let sections = Sections::read(&patch.image())?.filter(|_| facts.sections.has_debug_info);
     let sections = sections.ok_or(EditError::NoDebugInformation)?;
+    check_shares(&sections)?;
     let debug = debug_file(&patch, &facts, sections.clone())?;
     let library = without_debug(patch, &facts, sections, debug_name, debug_link_crc(&debug))?;
     let split = DebugSplit { library, debug };
@@ -93,6 +94,29 @@ pub fn debug_link_crc(bytes: &[u8]) -> u32 {
         let [low, ..] = crc.to_le_bytes();
         TABLE[usize::from(low ^ byte)] ^ crc >> 8
     })
+}
+
+/// Checks that no byte is in two sections that are copied, so that a copy is no larger than the
+/// file, and that there is one table of symbols of each kind, so that none is walked again.
+fn check_shares(sections: &Sections) -> Result<(), EditError> {
+    let name = |section: &RawSection| String::from_utf8_lossy(sections.name(section)).into_owned();
+    let is_copied = |it: &&RawSection| it.is_in_file() && it.size_bytes > 0 && is_kept(it);
+    let mut copied: Vec<&RawSection> = sections.headers.iter().filter(is_copied).collect();
+    copied.sort_by_key(|section| section.offset);
+    if let Some(pair) = copied.windows(2).find(|pair| pair[1].offset < pair[0].end()) {
+        return Err(EditError::Overlap { name: name(pair[1]) });
+    }
+    for kind in [SHT_DYNSYM, SHT_SYMTAB] {
+        if let Some(second) = sections.headers.iter().filter(|it| it.kind == kind).nth(1) {
+            return Err(EditError::SecondTable { name: name(second) });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a section goes to the file with the debug information, and not its header alone.
+fn is_kept(section: &RawSection) -> bool {
+    section.flags & SHF_ALLOC == 0 || section.kind == SHT_NOTE
 }
 
 /// Whether a section holds debug information only.
@@ -138,7 +162,7 @@ fn without_debug(
     for index in order {
         let section = &mut sections.headers[index];
         let data = at_rest(section).unwrap_or_default();
-        section.offset = align_up(patch.image().size_bytes(), sane_align(section.align))?;
+        section.offset = align_up(patch.image().size_bytes(), copied_align(section.align))?;
         patch.pad_to(section.offset)?;
         patch.bytes.extend(data);
     }
@@ -291,12 +315,12 @@ fn debug_file(
     file.put_field(0, 28, 32, image.header_bytes())?;
     let mut moved = Vec::new();
     for section in &mut sections.headers {
-        let keeps = section.flags & SHF_ALLOC == 0 || section.kind == SHT_NOTE;
         if !section.is_in_file() {
             continue;
         }
-        let at = align_up(file.image().size_bytes(), sane_align(section.align))?;
-        if keeps {
+        let mut at = align_up(file.image().size_bytes(), sane_align(section.align))?;
+        if is_kept(section) {
+            at = align_up(file.image().size_bytes(), copied_align(section.align))?;
             let data = image.slice(section.offset, section.size_bytes, "a section")?;
             file.pad_to(at)?;
             file.bytes.extend(data);
@@ -333,6 +357,12 @@ fn loaded_end(segments: &[Segment]) -> u64 {
 /// An alignment that is a power of two and no larger than a page.
 fn sane_align(align: u64) -> u64 {
     if align.is_power_of_two() { align.min(4096) } else { 1 }
+}
+
+/// The alignment of a section that is copied and not loaded: its header is no shorter than the
+/// zeros before it.
+fn copied_align(align: u64) -> u64 {
+    sane_align(align).min(32)
 }
 
 /// Checks that the library says what it said, and the other file is what a debugger looks for.

@@ -4,7 +4,7 @@ use crate::ElfFacts;
 use crate::dynamic::Entries;
 use crate::error::ElfError;
 use crate::image::Image;
-use crate::relocations::{Kind, Relocation, each_relocation};
+use crate::relocations::{Kind, Relocation, each_relocation, word_at};
 use crate::segments::{LoadMap, SegmentKind};
 use crate::symbols::SymbolKind;
 
@@ -39,6 +39,8 @@ pub(super) struct Code<'a> {
     writable: Vec<(u64, u64)>,
     /// Words that the loader fills in, in order of address.
     slots: Vec<(u64, Slot)>,
+    /// Whether some of the code was left out.
+    pub(super) is_cut: bool,
 }
 
 impl<'a> Code<'a> {
@@ -50,9 +52,11 @@ impl<'a> Code<'a> {
         let mut executables = Vec::new();
         // Segments may map the same bytes of the file, and a small file must stay little work.
         let mut bytes_left = image.size_bytes().saturating_mul(2);
+        let mut is_cut = false;
         for load in facts.loads().filter(|load| load.is_executable()) {
             let length = load.file_size_bytes.min(bytes_left);
             bytes_left -= length;
+            is_cut |= length < load.file_size_bytes;
             let bytes = image.slice(load.offset, length, "a segment of code")?;
             if !bytes.is_empty() {
                 executables.push(Executable { address: load.address, bytes });
@@ -60,7 +64,8 @@ impl<'a> Code<'a> {
         }
         let writable = facts.loads().filter(|load| load.is_writable());
         let writable = writable.map(|load| (load.address, load.address + load.memory_size_bytes));
-        Ok(Self { executables, writable: writable.collect(), slots: slots(image, map, facts)? })
+        let slots = slots(image, map, facts)?;
+        Ok(Self { executables, writable: writable.collect(), slots, is_cut })
     }
 
     /// The executable part that holds `address`, and its index.
@@ -110,7 +115,13 @@ fn slots(
     let Some(segment) = facts.segment(SegmentKind::Dynamic) else { return Ok(Vec::new()) };
     let entries = Entries::read(image, segment)?;
     let mut slots = Vec::new();
+    // One bit of `DT_RELR` gives a slot, so there may be more than the file has words.
+    let most = usize::try_from(image.size_bytes() / image.word_bytes()).unwrap_or(usize::MAX);
     each_relocation(image, map, &entries, facts.identity.machine, |relocation| {
+        let word = || word_at(map, relocation.address, image.word_bytes());
+        if slots.len() >= most || word().is_none() {
+            return;
+        }
         slots.extend(slot(&relocation, map, image, facts).map(|slot| (relocation.address, slot)));
     })?;
     slots.sort_unstable_by_key(|slot| slot.0);
@@ -137,5 +148,37 @@ fn slot(
             })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+    use crate::ElfFacts;
+    use crate::image::Image;
+    use crate::segments::LoadMap;
+    use crate::spec::{DT_RELR, DT_RELRSZ};
+    use crate::testing::Library;
+
+    #[test]
+    fn one_bit_for_a_slot_gives_no_more_slots_than_words() {
+        let words = |at: u64| Library {
+            dynamic: vec![(DT_RELR, at), (DT_RELRSZ, 1 << 19)],
+            data: [vec![at & !7], vec![u64::MAX; (1 << 16) - 1]]
+                .concat()
+                .into_iter()
+                .flat_map(u64::to_le_bytes)
+                .collect(),
+            ..Library::new()
+        };
+        let length = words(0).build().len() as u64;
+        let bytes = words(length - (1 << 19)).build();
+        let facts = ElfFacts::read(&bytes).unwrap();
+        assert!(facts.relocations.relative > 63 * ((1 << 16) - 1));
+        let image = Image::new(&bytes, facts.identity.class, facts.identity.endian);
+        let map = LoadMap::new(image, &facts.segments).unwrap();
+        let code = Code::read(&image, &map, &facts).unwrap();
+        assert!(code.slots.len() <= bytes.len() / 8, "{}", code.slots.len());
+        assert!(code.slots.len() > 1000, "{}", code.slots.len());
     }
 }

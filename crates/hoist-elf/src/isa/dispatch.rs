@@ -7,11 +7,12 @@
 //! dispatcher: it guards that, and nothing in its callers.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::code::Code;
+use super::ranges::Ranges;
 use super::scan::{Edge, Summary, Tests, Way, Write, only_writes};
 use super::taint::Source;
 
@@ -31,8 +32,8 @@ pub(super) struct Knowledge<'a> {
     answers: Vec<bool>,
     /// Which functions give their answer by other ways than their result.
     answers_beside: Vec<bool>,
-    /// Bytes of variables.
-    features: BTreeSet<u64>,
+    /// Variables.
+    features: Ranges,
     /// Whether the result of the call at an address is used.
     used: RefCell<BTreeMap<u64, bool>>,
 }
@@ -50,7 +51,7 @@ impl<'a> Knowledge<'a> {
                 .iter()
                 .map(|summary| summary.writes_through_pointers)
                 .collect(),
-            features: BTreeSet::new(),
+            features: Ranges::default(),
             used: RefCell::default(),
         };
         for _ in 0..MOST_ROUNDS {
@@ -89,9 +90,8 @@ impl<'a> Knowledge<'a> {
             }
             for write in &summary.writes {
                 if self.is_of_test(index, summary, write) {
-                    for byte in write.address..write.address.saturating_add(write.size_bytes) {
-                        is_changed |= self.features.insert(byte);
-                    }
+                    let end = write.address.saturating_add(write.size_bytes);
+                    is_changed |= self.features.insert(write.address, end);
                 }
             }
         }
@@ -162,7 +162,7 @@ impl Tests for Knowledge<'_> {
 
     fn is_feature(&self, address: u64, size_bytes: u64) -> bool {
         let end = address.saturating_add(size_bytes);
-        self.features.range(address..end).next().is_some()
+        self.features.meet(address, end)
     }
 }
 

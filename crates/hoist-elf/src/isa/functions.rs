@@ -8,6 +8,9 @@ use crate::local::each_definition;
 use crate::symbols::{Place, Symbol, SymbolKind};
 use crate::unwind::CodeRange;
 
+/// Longest name that is given, in bytes: without a NUL, one goes on to the end of all names.
+const MOST_NAME_BYTES: usize = 4096;
+
 /// One function: no other starts inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Function {
@@ -107,17 +110,19 @@ impl<'a> Functions<'a> {
         Some(index)
     }
 
-    /// How the function is called; by its address when it has no name.
+    /// How the function is called, up to [`MOST_NAME_BYTES`]; by its address when it has no name.
     pub(super) fn name(&self, index: usize) -> String {
         let start = self.list[index].start;
         let at = self.dynamic_names.partition_point(|name| name.0 < start);
         if let Some((_, name)) = self.dynamic_names.get(at).filter(|name| name.0 == start) {
-            return name.as_ref().to_owned();
+            return name[..name.floor_char_boundary(MOST_NAME_BYTES)].to_owned();
         }
         let at = self.local_names.partition_point(|name| name.0 < start);
         let local = self.local_names.get(at).filter(|name| name.0 == start);
-        let named = local.and_then(|(_, names)| names.split(|&byte| byte == 0).next());
-        match named {
+        let local = local.and_then(|(_, from)| {
+            from[..from.len().min(MOST_NAME_BYTES)].split(|&byte| byte == 0).next()
+        });
+        match local {
             Some(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
             _ => format!("{start:#x}"),
         }

@@ -3,7 +3,7 @@
 //! What runs after the test whatever it said is not guarded by it: where the ways that a branch
 //! chooses between come together again, the test is over.
 
-use std::collections::BTreeSet;
+use std::mem;
 
 use iced_x86::{FlowControl, Instruction};
 
@@ -13,8 +13,30 @@ use super::walk::is_near_branch;
 /// Longest function that is looked at so, in instructions.
 const MOST_INSTRUCTIONS: usize = 1 << 17;
 
-/// Most steps along the ways behind tests, of one function.
-const MOST_STEPS: usize = 1 << 22;
+/// How many steps along the ways between instructions may still be taken, in all functions of a
+/// library.
+#[derive(Debug)]
+pub(super) struct Steps {
+    left: usize,
+}
+
+impl Steps {
+    /// Steps for each byte of code.
+    const PER_BYTE: usize = 16;
+
+    /// What a small library may take besides.
+    const LEAST: usize = 1 << 20;
+
+    pub(super) fn new(code_bytes: usize) -> Self {
+        Self { left: code_bytes.saturating_mul(Self::PER_BYTE).saturating_add(Self::LEAST) }
+    }
+
+    /// Takes one; `None` where none is left.
+    fn take(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        Some(())
+    }
+}
 
 /// The place of the end of the function, to which all ways lead.
 const EXIT: usize = usize::MAX;
@@ -56,10 +78,15 @@ struct Node {
 pub(super) struct Flow {
     nodes: Vec<Node>,
     has_hidden_ways: bool,
+    is_too_long: bool,
 }
 
 impl Flow {
     pub(super) fn add(&mut self, instruction: &Instruction, source: Source) {
+        if self.nodes.len() >= MOST_INSTRUCTIONS {
+            self.is_too_long = true;
+            return;
+        }
         let flow = instruction.flow_control();
         let is_call = matches!(flow, FlowControl::Call | FlowControl::IndirectCall);
         let ends = matches!(
@@ -83,30 +110,30 @@ impl Flow {
     }
 
     /// The guarded instructions; `None` where an answer goes to where it is not followed, or
-    /// jumps through tables hide the ways, so that nothing can be said.
-    pub(super) fn guards(mut self) -> Option<Guards> {
-        if self.has_hidden_ways || self.nodes.len() > MOST_INSTRUCTIONS {
+    /// jumps through tables hide the ways, so that nothing can be said; nor is anything where it
+    /// would take too long.
+    pub(super) fn guards(mut self, steps: &mut Steps) -> Option<Guards> {
+        if self.has_hidden_ways || self.is_too_long {
             return None;
         }
         self.nodes.sort_unstable_by_key(|node| node.address);
         let graph = Graph::of(&self.nodes);
-        let branches = graph.tested_branches(&self.nodes)?;
-        let ends = graph.ends()?;
+        let branches = graph.tested_branches(&self.nodes, steps)?;
+        let ends = graph.ends(steps)?;
         let mut is_guarded = vec![false; self.nodes.len()];
-        let mut steps = 0;
+        // Which branch each instruction was last seen behind.
+        let mut seen_behind = vec![EXIT; self.nodes.len()];
         for &branch in &branches {
             let mut open = vec![branch];
-            let mut seen = BTreeSet::from([branch]);
+            seen_behind[branch] = branch;
             while let Some(node) = open.pop() {
                 for next in graph.successors(node) {
-                    if next == EXIT || next == ends[branch] || !seen.insert(next) {
+                    let is_over = next == EXIT || next == ends[branch];
+                    if is_over || mem::replace(&mut seen_behind[next], branch) == branch {
                         continue;
                     }
                     is_guarded[next] = true;
-                    steps += 1;
-                    if steps > MOST_STEPS {
-                        return None;
-                    }
+                    steps.take()?;
                     open.push(next);
                 }
             }
@@ -142,10 +169,11 @@ impl Graph {
     }
 
     /// The branches that depend on a test; `None` where an answer is lost from sight.
-    fn tested_branches(&self, nodes: &[Node]) -> Option<Vec<usize>> {
+    fn tested_branches(&self, nodes: &[Node], steps: &mut Steps) -> Option<Vec<usize>> {
         let mut before = vec![Taint::default(); nodes.len()];
         let mut open: Vec<usize> = (0..nodes.len()).rev().collect();
         while let Some(node) = open.pop() {
+            steps.take()?;
             let (after, is_lost) = before[node].after(&nodes[node].effect);
             let leaves = nodes[node].target.is_some() && self.successors(node).any(|to| to == EXIT);
             if is_lost || leaves && after.is_taken_along() {
@@ -167,7 +195,7 @@ impl Graph {
     /// comes by: its immediate post-dominator. `None` where that takes too long.
     ///
     /// Source: Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm".
-    fn ends(&self) -> Option<Vec<usize>> {
+    fn ends(&self, steps: &mut Steps) -> Option<Vec<usize>> {
         let count = self.successors.len();
         let order = self.backwards();
         let mut rank = vec![0; count];
@@ -177,11 +205,11 @@ impl Graph {
         // 0 is the end of the function, and unknown ones are `None`.
         let rank_of = |node: usize| if node == EXIT { 0 } else { rank[node] };
         let mut ends: Vec<Option<usize>> = vec![None; count];
-        let mut steps = 0;
         let mut is_changed = true;
         while is_changed {
             is_changed = false;
             for &node in &order {
+                steps.take()?;
                 let mut meeting: Option<usize> = None;
                 for next in self.successors(node) {
                     if next != EXIT && ends[next].is_none() {
@@ -192,10 +220,7 @@ impl Graph {
                         let later =
                             if rank_of(one) > rank_of(other) { &mut one } else { &mut other };
                         *later = ends.get(*later).copied().flatten().unwrap_or(EXIT);
-                        steps += 1;
-                        if steps > MOST_STEPS {
-                            return None;
-                        }
+                        steps.take()?;
                     }
                     meeting = Some(one);
                 }
@@ -226,7 +251,7 @@ impl Graph {
         }
         let mut order = Vec::new();
         for last in lasts {
-            if std::mem::replace(&mut is_seen[last], true) {
+            if mem::replace(&mut is_seen[last], true) {
                 continue;
             }
             open.push((last, 0));
@@ -234,7 +259,7 @@ impl Graph {
                 match before[node].get(at) {
                     Some(&next) => {
                         open.push((node, at + 1));
-                        if !std::mem::replace(&mut is_seen[next], true) {
+                        if !mem::replace(&mut is_seen[next], true) {
                             open.push((next, 0));
                         }
                     }

@@ -14,6 +14,7 @@ mod dispatch;
 mod functions;
 mod guards;
 mod need;
+mod ranges;
 mod reach;
 mod registers;
 mod scan;
@@ -28,8 +29,9 @@ use iced_x86::{Decoder, DecoderOptions};
 use self::code::Code;
 use self::dispatch::Knowledge;
 use self::functions::Functions;
+use self::guards::Steps;
 pub use self::need::Need;
-use self::reach::Reach;
+use self::reach::{Cause, Reach};
 use self::scan::{NoTests, Scanner, Summary};
 use self::walk::Walker;
 use crate::identity::{Class, Endian, Machine};
@@ -47,6 +49,9 @@ pub struct IsaSurvey<'a> {
     is_whole: bool,
 }
 
+/// How many functions of a path are named at most.
+pub const MOST_PATH: usize = 8;
+
 /// An instruction above the baseline, and how a function leads to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -58,9 +63,11 @@ pub struct Evidence {
     pub mnemonic: String,
     /// Its address in the loaded image.
     pub address: u64,
-    /// The functions that lead to it, from the one that was asked for to the one it is in; one
-    /// without a name is called by its address.
+    /// The functions that lead to it, from the one that was asked for to the one it is in, the
+    /// first [`MOST_PATH`] of them; one without a name is called by its address.
     pub path: Vec<String>,
+    /// How many more follow in that path.
+    pub path_left_out: usize,
 }
 
 /// What running a function may need above the baseline, the highest of each kind.
@@ -120,12 +127,13 @@ impl<'a> IsaSurvey<'a> {
         let function = function as usize;
         let evidence = |is_guarded| {
             let table = if is_guarded { &self.reach.guarded } else { &self.reach.open };
-            let above = table[function]?.above;
+            let Cause { above, distance, .. } = table[function]?;
             let bytes = self.code.bytes_from(above.address)?;
             let mut decoder = Decoder::with_ip(64, bytes, above.address, DecoderOptions::NONE);
             let instruction = decoder.decode();
-            let way = self.reach.path(function, is_guarded);
+            let way = self.reach.path(function, is_guarded, MOST_PATH - 1);
             Some(Evidence {
+                path_left_out: distance - way.len(),
                 need: above.need,
                 feature: need::feature(instruction.code()),
                 mnemonic: format!("{:?}", instruction.mnemonic()).to_lowercase(),
@@ -173,6 +181,7 @@ fn survey<'a>(
     if leads_above.contains(&true) {
         let known = Knowledge::spread(code, &summaries, &leads_above);
         let resolvers = resolvers(functions, facts);
+        let mut steps = Steps::new(code.executables.iter().map(|part| part.bytes.len()).sum());
         for (index, summary) in summaries.iter_mut().enumerate() {
             let is_resolver = u32::try_from(index).is_ok_and(|index| resolvers.contains(&index));
             if !is_resolver && !known.holds_test(index) {
@@ -180,13 +189,14 @@ fn survey<'a>(
             }
             if leads_above[index] {
                 let function = functions.get(index);
-                *summary = scanner.scan_guarded(&mut walker, functions, function, &known);
+                let walker = &mut walker;
+                *summary = scanner.scan_guarded(walker, functions, function, &known, &mut steps);
                 summary.resolve_unknown(|address| functions.at(address));
             }
             summary.guard_pointers();
         }
     }
-    (Reach::compute(&summaries), walker.is_whole())
+    (Reach::compute(&summaries), walker.is_whole() && !code.is_cut)
 }
 
 /// Looks at every function, those included that only a call shows.
@@ -202,10 +212,18 @@ fn scan_all(
         for index in first..functions.len() {
             summaries.push(scanner.scan(walker, functions, functions.get(index), &NoTests));
         }
+        // From the last one back, so that each ends where the next starts.
+        let unknown = summaries[first..].iter().flat_map(|summary| &summary.unknown);
+        let mut starts: Vec<u64> = unknown.map(|(address, _)| *address).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        for start in starts.into_iter().rev() {
+            if functions.at(start).is_none() {
+                functions.add(scanner.code, start);
+            }
+        }
         for summary in &mut summaries[first..] {
-            summary.resolve_unknown(|address| {
-                functions.at(address).or_else(|| functions.add(scanner.code, address))
-            });
+            summary.resolve_unknown(|address| functions.at(address));
         }
     }
     summaries

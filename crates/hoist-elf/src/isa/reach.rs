@@ -9,6 +9,8 @@ use super::scan::{Above, Summary};
 pub(super) struct Cause {
     pub(super) above: Above,
     pub(super) next: Next,
+    /// How many functions come after this one on the way to the instruction.
+    pub(super) distance: usize,
 }
 
 /// The next function on the way to an instruction above the baseline.
@@ -84,7 +86,8 @@ impl Reach {
             let ways = summary.edges.iter().filter(|edge| edge.is_guarded);
             let beyond = ways.filter_map(|edge| {
                 let cause = any[edge.to as usize]?;
-                Some(Cause { above: cause.above, next: Next::Guarded(edge.to) })
+                let distance = cause.distance + 1;
+                Some(Cause { above: cause.above, next: Next::Guarded(edge.to), distance })
             });
             beyond.chain(summary.guarded_above.map(here)).max_by_key(|cause| cause.above.need)
         });
@@ -92,12 +95,13 @@ impl Reach {
         Self { open, guarded, any }
     }
 
-    /// The functions from `start` to the instruction, without `start` itself.
-    pub(super) fn path(&self, start: usize, is_guarded: bool) -> Vec<usize> {
+    /// The functions from `start` to the instruction, without `start` itself; the first `most` of
+    /// them.
+    pub(super) fn path(&self, start: usize, is_guarded: bool, most: usize) -> Vec<usize> {
         let mut path = Vec::new();
         let mut table = if is_guarded { &self.guarded } else { &self.open };
         let mut here = start;
-        while let Some(cause) = table[here] {
+        while let Some(cause) = table[here].filter(|_| path.len() < most) {
             here = match cause.next {
                 Next::Here => break,
                 Next::Open(next) => next as usize,
@@ -113,7 +117,7 @@ impl Reach {
 }
 
 fn here(above: Above) -> Cause {
-    Cause { above, next: Next::Here }
+    Cause { above, next: Next::Here, distance: 0 }
 }
 
 fn any_above(summary: &Summary) -> Option<Cause> {
@@ -149,7 +153,11 @@ fn spread(
             for &(caller, is_guarded) in callers.of_function(function) {
                 let slot = &mut given[caller as usize];
                 if slot.is_none() && may_pass(is_guarded) {
-                    *slot = Some(Cause { next: Next::Open(function), ..cause });
+                    *slot = Some(Cause {
+                        next: Next::Open(function),
+                        distance: cause.distance + 1,
+                        ..cause
+                    });
                     queue.push(caller);
                 }
             }

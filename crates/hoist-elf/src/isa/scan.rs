@@ -5,7 +5,7 @@ use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::code::{Code, Slot};
 use super::functions::{Function, Functions};
-use super::guards::{Flow, Guards};
+use super::guards::{Flow, Guards, Steps};
 use super::need::{Need, need};
 use super::registers::{ARGUMENTS, Registers};
 use super::taint::Source;
@@ -146,11 +146,13 @@ impl Scanner<'_> {
         functions: &Functions<'_>,
         function: Function,
         tests: &impl Tests,
+        steps: &mut Steps,
     ) -> Summary {
         let mut visit = Visit::new(self, functions, function, tests);
         visit.flow = Some(Flow::default());
         walker.walk(function, &mut visit);
-        let Some(guards) = visit.flow.take().and_then(Flow::guards) else { return visit.summary };
+        let guards = visit.flow.take().and_then(|flow| flow.guards(steps));
+        let Some(guards) = guards else { return visit.summary };
         let mut visit = Visit::new(self, functions, function, tests);
         visit.guards = Some(guards);
         walker.walk(function, &mut visit);

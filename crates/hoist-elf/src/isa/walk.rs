@@ -41,12 +41,16 @@ pub(super) struct Walker<'a> {
     decoders: Vec<Decoder<'a>>,
     /// A bit for each byte of the function: whether an instruction there was seen.
     seen: Vec<u64>,
+    /// The words of `seen` that are not 0: clearing those alone is as much work as walking was.
+    touched: Vec<usize>,
     /// Words of `seen` before this one are full.
     full_words: usize,
     /// Blocks still to walk: first those that need no test.
     open: [Vec<Block>; 2],
     /// How many bytes may still be decoded.
     bytes_left: u64,
+    /// Whether a walk ended because none may.
+    is_cut: bool,
 }
 
 impl<'a> Walker<'a> {
@@ -63,22 +67,29 @@ impl<'a> Walker<'a> {
             code,
             decoders: code.executables.iter().map(decoder).collect(),
             seen: Vec::new(),
+            touched: Vec::new(),
             full_words: 0,
             open: [Vec::new(), Vec::new()],
             bytes_left: total.saturating_mul(Self::REPEATS),
+            is_cut: false,
         }
     }
 
     /// Whether everything it was asked for was walked.
     pub(super) fn is_whole(&self) -> bool {
-        self.bytes_left > 0
+        !self.is_cut
     }
 
     pub(super) fn walk(&mut self, function: Function, visitor: &mut impl Visitor) {
         let Some((part, _)) = self.code.executable_at(function.start) else { return };
         let length = usize::try_from(function.end - function.start).unwrap_or(0);
-        self.seen.clear();
-        self.seen.resize(length.div_ceil(64), 0);
+        for word in self.touched.drain(..) {
+            self.seen[word] = 0;
+        }
+        let words = length.div_ceil(64);
+        if self.seen.len() < words {
+            self.seen.resize(words, 0);
+        }
         self.full_words = 0;
         self.open[0].push(Block::at(function.start));
         // A jump through a table, and an exception, lead to blocks that no path shows: without a
@@ -128,19 +139,26 @@ impl<'a> Walker<'a> {
                 return false;
             }
             let offset = usize::try_from(address - function.start).unwrap_or(usize::MAX);
-            if self.seen[offset / 64] & 1 << (offset % 64) != 0 || self.bytes_left == 0 {
+            if self.seen[offset / 64] & 1 << (offset % 64) != 0 {
+                return false;
+            }
+            if self.bytes_left == 0 {
+                self.is_cut = true;
                 return false;
             }
             decoder.decode_out(&mut instruction);
             let next = instruction.next_ip();
             let end = usize::try_from(next.min(function.end) - function.start).unwrap_or(offset);
-            for byte in offset..end {
-                self.seen[byte / 64] |= 1 << (byte % 64);
+            // At least the first byte is seen, so that a sweep goes on behind what is no instruction.
+            for byte in offset..end.max(offset + 1) {
+                let word = &mut self.seen[byte / 64];
+                if *word == 0 {
+                    self.touched.push(byte / 64);
+                }
+                *word |= 1 << (byte % 64);
             }
             self.bytes_left = self.bytes_left.saturating_sub(instruction.len() as u64);
             if instruction.is_invalid() || next > function.end {
-                // At least this byte is seen, so that a sweep goes on behind it.
-                self.seen[offset / 64] |= 1 << (offset % 64);
                 return false;
             }
             let is_test = visitor.visit(&instruction, &registers, is_guarded);
@@ -175,7 +193,8 @@ impl<'a> Walker<'a> {
 
     /// The first byte that no instruction was seen at.
     fn first_unseen(&mut self, length: usize) -> Option<usize> {
-        let open = self.seen[self.full_words..].iter().position(|&word| word != u64::MAX)?;
+        let words = &self.seen[self.full_words..length.div_ceil(64)];
+        let open = words.iter().position(|&word| word != u64::MAX)?;
         self.full_words += open;
         let word = self.full_words;
         let at = word * 64 + self.seen[word].trailing_ones() as usize;

@@ -1,7 +1,7 @@
 //! `hoist bindgen`: what callers of other languages need, from the ABI facts.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use hoist_build::python_bindings;
 use hoist_elf::header::parse_header;
@@ -17,9 +17,13 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::project::Project;
 use crate::settings::{Settings, system};
+use crate::ship::write_whole;
 
 /// Longest header that is read, in bytes.
 const MAX_HEADER_BYTES: u64 = 4 << 20;
+
+/// How a line begins that every module and stub has.
+const WRITTEN_BY: &str = "# Written by `hoist bindgen python`";
 
 /// Write bindings for callers of other languages
 #[derive(Debug, clap::Args)]
@@ -77,10 +81,14 @@ pub(crate) fn run(args: &BindgenArgs, settings: &Settings, out: &Output) -> Resu
         let hint = "correct the header, or leave out what C callers alone can use";
         CliError::from_error(&error, Some(hint.to_owned()), Exit::No)
     })?;
+    let files = [("py", bindings.module), ("pyi", bindings.stub)]
+        .map(|(extension, text)| (args.out.join(format!("{name}.{extension}")), text));
+    for (file, text) in &files {
+        refuse_to_replace(file, text)?;
+    }
     fs::create_dir_all(&args.out).map_err(CliError::io("make the folder", &args.out))?;
-    for (extension, text) in [("py", bindings.module), ("pyi", bindings.stub)] {
-        let file = args.out.join(format!("{name}.{extension}"));
-        fs::write(&file, text).map_err(CliError::io("write", &file))?;
+    for (file, text) in files {
+        write_whole(&file, &text)?;
         let path = file.display().to_string();
         out.record(&BindingsRecord {
             package: abi.package.clone(),
@@ -90,6 +98,26 @@ pub(crate) fn run(args: &BindgenArgs, settings: &Settings, out: &Output) -> Resu
         out.line(path);
     }
     Ok(Exit::Success)
+}
+
+/// Refuses where something else lies than bindings that were written before.
+fn refuse_to_replace(file: &Path, text: &str) -> Result<(), CliError> {
+    let is_file = match file.symlink_metadata() {
+        Ok(metadata) => metadata.is_file(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(CliError::io("look at", file)(error)),
+    };
+    let is_ours = || -> Result<bool, CliError> {
+        let there = fs::read(file).map_err(CliError::io("read", file))?;
+        let mut lines = there.split(|byte| *byte == b'\n');
+        Ok(there == text.as_bytes() || lines.any(|line| line.starts_with(WRITTEN_BY.as_bytes())))
+    };
+    if is_file && is_ours()? {
+        return Ok(());
+    }
+    let message = format!("{} is there, and `hoist bindgen` did not write it", file.display());
+    Err(CliError::new(Exit::No, message)
+        .hint("name the module otherwise with --name, another folder with --out, or move it away"))
 }
 
 /// The ABI facts that were asked for, and the module's name where the project says one.

@@ -11,7 +11,7 @@ use hoist_schema::record::CheckRecord;
 
 use crate::checking::Findings;
 
-pub(crate) use table::{Shown, severity_word, table};
+pub(crate) use table::{Shown, printable, severity_word, table};
 
 /// A form of report for other programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -142,7 +142,7 @@ fn break_words(text: &str, room: usize) -> Vec<String> {
 }
 
 /// `text` without what a terminal would obey: names come from files that nobody vouches for.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
@@ -253,6 +253,11 @@ pub(super) mod tests {
         assert!(
             shown.contains("a\\u{1b}[2J.so") && shown.contains("`\\u{1b}]0;owned\\u{7}`"),
             "{shown}"
+        );
+        let lines = findings.lines(Severity::Warning).join("\n");
+        assert!(
+            strip_str(&lines).to_string().contains("a\\u{1b}[2J.so: `\\u{1b}]0;owned"),
+            "{lines}"
         );
     }
 }

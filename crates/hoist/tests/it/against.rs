@@ -105,3 +105,14 @@ fn what_is_not_there_is_a_usage_error() {
     let run = hoist.run(["check", &file, "--against", "page.html"]).ended(1);
     assert!(run.stderr.contains("error: the old build cannot be read"), "{}", run.stderr);
 }
+
+#[test]
+fn one_library_on_each_side_is_compared_whatever_its_name() {
+    let hoist = adder();
+    let _ = hoist.run(["ship"]).ended(0);
+    let store_path = hoist.stdout(["build", "--quiet"]);
+    let library = format!("{}{store_path}/lib/libadder.so", hoist.root().display());
+    fs::copy(library, hoist.project().join("new.so")).unwrap();
+    let run = hoist.run(["check", "new.so", "--against", "adder"]).ended(0);
+    assert!(run.stdout.contains("compatible with generation 1 of adder"), "{}", run.stdout);
+}

@@ -14,7 +14,8 @@ fn leaking() -> Option<(Hoist, PathBuf)> {
     let source = hoist.write("x.c", "int x(void) { return 1; }");
     let library = hoist.project().join("libx.so");
     let mut gcc = gcc.command();
-    gcc.args(["-shared", "-fPIC", "-g", "-Wl,-rpath,/home/ci/lib", "-o"]).args([&library, &source]);
+    gcc.args(["-shared", "-fPIC", "-g", "-ffile-prefix-map=/=./", "-Wl,-rpath,/home/ci/lib", "-o"]);
+    gcc.args([&library, &source]);
     assert!(gcc.status().unwrap().success());
     Some((hoist, library))
 }
@@ -78,4 +79,41 @@ fn what_only_a_new_build_mends_is_left_with_the_reason() {
     assert_eq!(last["changed"].as_array().unwrap().len(), 2, "{last}");
     assert_eq!(last["left"][0]["rule"], "export.missing");
     assert!(hoist.project().join("libx.fixed.so.debug").is_file());
+}
+
+#[test]
+fn a_link_in_the_way_of_a_bundled_library_is_refused() {
+    let Some((hoist, library)) = leaking() else { return };
+    let project = hoist.project();
+    for folder in ["dist", "deps", "outside"] {
+        fs::create_dir(project.join(folder)).unwrap();
+    }
+    fs::rename(library, project.join("deps/libx-q.so")).unwrap();
+    let source = hoist.write("y.c", "int x(void); int y(void) { return x(); }");
+    let mut gcc = tool("gcc", "gcc").unwrap().command();
+    gcc.args(["-shared", "-fPIC", "-o"]).args([&project.join("dist/liby.so"), &source]);
+    gcc.arg("-L").arg(project.join("deps")).arg("-l:libx-q.so");
+    assert!(gcc.status().unwrap().success());
+    std::os::unix::fs::symlink("../outside", project.join("dist/liby.libs")).unwrap();
+    let run = hoist.run(["check", "--fix", "--bundle-from", "deps", "dist"]).ended(1);
+    assert!(run.stderr.contains("below `liby.libs`, which is not a folder"), "{}", run.stderr);
+    assert!(!project.join("dist-fixed").exists());
+    assert_eq!(fs::read_dir(project.join("outside")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_asked_of_a_look_alone_is_refused() {
+    let Some((hoist, _)) = leaking() else { return };
+    for flags in [
+        &["--report", "report.sarif"][..],
+        &["--format", "json"],
+        &["--against", "libx.so"],
+        &["--probe"],
+        &["--all"],
+    ] {
+        let run = hoist.run([&["check", "--fix", "libx.so"], flags].concat()).ended(2);
+        let told = format!("cannot be used with '{}", flags[0]);
+        assert!(run.stderr.contains(&told), "{}", run.stderr);
+    }
+    assert_eq!(fs::read_dir(hoist.project()).unwrap().count(), 2, "nothing was written");
 }

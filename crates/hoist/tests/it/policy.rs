@@ -35,6 +35,14 @@ fn severity<'f>(findings: &'f [Value], rule: &str) -> &'f str {
 }
 
 #[test]
+fn a_key_of_a_policy_cannot_speak_to_the_terminal() {
+    let hoist = adder();
+    hoist.write("p.json", "{\"format\": \"elf-policy/1\", \"a\\u001b]0;owned\\u0007\": 1}");
+    let run = hoist.run(["check", "--policy", "p.json", "absent.so"]);
+    assert!(run.stderr.contains("the key `a\\u{1b}]0;owned\\u{7}` is not known"), "{}", run.stderr);
+}
+
+#[test]
 fn the_active_generation_is_checked_without_a_path_and_strict_refuses_what_default_warns_of() {
     let hoist = lazy();
     let run = hoist.run(["check"]).ended(1);

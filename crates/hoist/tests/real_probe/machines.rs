@@ -2,16 +2,16 @@
 
 use std::fs;
 
-use hoist_testkit::{Hoist, not_checked, tool};
+use hoist_testkit::{Hoist, Run, not_checked, tool};
 
-use crate::{ADD, Case, compile, sandboxed};
+use crate::{ADD, Case, compile, is_without_sandbox};
 
 #[test]
 fn an_undefined_symbol_is_named() {
     let Some(case) = Case::c("int gone(void);\nint twice(void) { return 2 * gone(); }", &[]) else {
         return;
     };
-    let probed = case.probe();
+    let Some(probed) = case.probe() else { return };
     let finding = probed.is("load.fail", &["`gone` is found in no library"]);
     assert_eq!(finding["symbol"], "gone");
 }
@@ -26,7 +26,7 @@ fn a_missing_library_is_named() {
     compile("gcc", &other, &library, &["-Wl,-soname,libother.so.1"]).unwrap();
     let source = case.hoist.project().join("x.c");
     compile("gcc", &source, &case.library, &[library.to_str().unwrap()]).unwrap();
-    let probed = case.probe();
+    let Some(probed) = case.probe() else { return };
     let finding = probed.is("load.fail", &["`libother.so.1` is needed and was not found"]);
     assert_eq!(finding["object"], "libother.so.1");
 
@@ -35,13 +35,13 @@ fn a_missing_library_is_named() {
     let inner = Case { library: case.hoist.project().join("lib/libx.so"), ..case };
     let search = [library.to_str().unwrap(), "-Wl,-rpath,$ORIGIN/.."];
     compile("gcc", &source, &inner.library, &search).unwrap();
-    inner.probe().is_clean();
+    inner.is_clean();
 }
 
 #[test]
 fn a_promise_that_is_not_kept_is_named() {
     let Some(case) = Case::c("", &[]) else { return };
-    let probed = case.probe_with(&["--export", "add", "--export", "sub"]);
+    let Some(probed) = case.probe_with(&["--export", "add", "--export", "sub"]) else { return };
     let finding = probed.is("load.fail", &["`sub` is promised", "undefined symbol: sub"]);
     assert_eq!(finding["symbol"], "sub");
 }
@@ -49,7 +49,7 @@ fn a_promise_that_is_not_kept_is_named() {
 #[test]
 fn what_another_library_has_is_not_this_ones() {
     let Some(case) = Case::c("", &["-Wl,--no-as-needed", "-lm"]) else { return };
-    let probed = case.probe_with(&["--export", "cos"]);
+    let Some(probed) = case.probe_with(&["--export", "cos"]) else { return };
     // `cos` is chosen by a resolver of libm, so its code is found there.
     let finding = probed.is("load.fail", &["`cos` is promised", "libm.so.6"]);
     assert_eq!(finding["symbol"], "cos");
@@ -59,9 +59,27 @@ fn what_another_library_has_is_not_this_ones() {
 fn symbols_of_the_host_process_are_no_failure() {
     let source = "extern long PyLong_FromLong(long);\nlong f(void) { return PyLong_FromLong(1); }";
     let Some(case) = Case::c(source, &[]) else { return };
-    let probed = case.probe();
+    let Some(probed) = case.probe() else { return };
     let finding = probed.is("load.unverified", &["`PyLong_FromLong` is provided by the process"]);
     assert_eq!(finding["severity"], "warning");
+}
+
+#[test]
+fn a_search_path_to_a_home_shows_nothing_of_it() {
+    // What lies there is read and printed, as a library would to get it into a public log.
+    let source = "#include <stdio.h>\n__attribute__((constructor)) static void tell(void) {\n\
+        char line[64] = \"nothing\"; FILE *f = fopen(\"/artifact/secret\", \"r\");\n\
+        if (f && !fgets(line, sizeof line, f)) return; puts(line); }";
+    let Some(case) = Case::c(source, &[]) else { return };
+    let home = case.hoist.dir().join("home");
+    fs::write(home.join("secret"), "the key").unwrap();
+    fs::create_dir(home.join("downloads")).unwrap();
+    let library = home.join("downloads/libx.so");
+    let source = case.hoist.project().join("x.c");
+    compile("gcc", &source, &library, &["-Wl,-rpath,$ORIGIN/../x"]).unwrap();
+    let case = Case { library, ..case };
+    let Some(probed) = case.probe() else { return };
+    probed.is("load.side_effect", &["`nothing`"]);
 }
 
 #[test]
@@ -126,24 +144,49 @@ fn open_to_all(hoist: &Hoist) {
     }
 }
 
-#[test]
-fn a_project_is_probed_unless_it_says_no() {
-    let Some(hoist) = sandboxed() else { return };
+/// A project whose library ends the process that loads it, with `check` in its manifest.
+fn write_project(hoist: &Hoist, check: &str) {
     let source = format!(
         "#include <stdlib.h>\n{ADD}__attribute__((constructor)) static void boom(void) {{ abort(); }}"
     );
     hoist.write("adder.c", source);
-    let manifest = |check: &str| {
-        format!(
-            "[package]\nname = \"adder\"\nversion = \"1\"\n[build]\ntoolchain = \"cc\"\nsources = [\"adder.c\"]\n\
-             [[library]]\npath = \"lib/libadder.so\"\nexports = [\"add\"]\n{check}"
-        )
-    };
-    hoist.write("hoist.toml", manifest(""));
+    let manifest = format!(
+        "[package]\nname = \"adder\"\nversion = \"1\"\n[build]\ntoolchain = \"cc\"\nsources = [\"adder.c\"]\n\
+         [[library]]\npath = \"lib/libadder.so\"\nexports = [\"add\"]\n{check}"
+    );
+    hoist.write("hoist.toml", manifest);
+}
+
+#[test]
+fn a_project_is_probed_unless_it_says_no() {
+    let hoist = Hoist::new(env!("CARGO_BIN_EXE_hoist"));
+    write_project(&hoist, "");
     let run = hoist.run(["build"]);
+    if is_without_sandbox(&run) {
+        return;
+    }
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
     assert!(run.stderr.contains("load.crash"), "{}{}", run.stdout, run.stderr);
-    hoist.write("hoist.toml", manifest("[check]\nprobe = false\n"));
+    write_project(&hoist, "[check]\nprobe = false\n");
     let run = hoist.run(["build"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn what_a_project_shipped_is_loaded_again_only_if_that_is_asked() {
+    let hoist = Hoist::new(env!("CARGO_BIN_EXE_hoist"));
+    write_project(&hoist, "[check]\nprobe = false\n");
+    let run = hoist.run(["ship"]);
+    if is_without_sandbox(&run) {
+        return;
+    }
+    let _ = run.ended(0);
+    let check = |arguments: &[&str]| hoist.run([&["check", "--all"], arguments].concat());
+    let told = |run: &Run| run.stdout.contains("load.crash");
+    assert!(told(&check(&["--probe"]).ended(1)), "the flag goes before the manifest");
+    write_project(&hoist, "");
+    let run = check(&[]);
+    assert!(!told(&run), "{}", run.stdout);
+    write_project(&hoist, "[check]\nprobe = true\n");
+    assert!(told(&check(&[]).ended(1)));
 }

@@ -140,14 +140,22 @@ impl Old {
         if !self.path.is_dir() {
             return Ok(self.path.clone());
         }
-        let same_name = |path: &String| Path::new(path).file_name() == new.file_name();
-        let found: Vec<String> = library_paths(&self.path)?.into_iter().filter(same_name).collect();
-        if let [only] = &found[..] {
+        let all: Vec<String> = library_paths(&self.path)?.into_iter().collect();
+        let same_name = |path: &&String| Path::new(path).file_name() == new.file_name();
+        let of_name: Vec<&String> = all.iter().filter(same_name).collect();
+        // One library on each side can only mean each other, however a build calls them.
+        if let ([only], _) | ([], [only]) = (&of_name[..], &all.iter().collect::<Vec<_>>()[..]) {
             return Ok(self.path.join(only));
         }
         let file = new.file_name().unwrap_or_default().display();
-        let message = format!("{} has {} libraries named {file}", self.name, found.len());
-        Err(CliError::new(Exit::Usage, message).hint("name the one to compare with"))
+        let number = of_name.len();
+        let message = format!("{} has {number} libraries named {file}", self.name);
+        let names = if all.is_empty() {
+            "it has no library at all".to_owned()
+        } else {
+            format!("name the one to compare with: {}", all.join(", "))
+        };
+        Err(CliError::new(Exit::Usage, message).hint(names))
     }
 
     fn compare_one(

@@ -35,7 +35,8 @@ pub(super) fn request(args: &CheckArgs, project: Option<&Project>) -> Result<Req
         glibc: args.glibc.clone(),
         isa: args.isa,
     };
-    let of_project = || Probing::of_manifest(&project?.manifest.check);
+    // What is in the store was loaded before it came there, or belongs to somebody else's lock.
+    let of_project = || Probing::of_manifest(&project?.manifest.check).filter(Probing::is_asked);
     request.probe = args.probe.probing().or(request.probe).or_else(of_project);
     request.threads = args.jobs.unwrap_or(request.threads);
     Ok(request)

@@ -9,13 +9,15 @@ use hoist_schema::{Exit, Finding, Repair, Severity};
 use crate::checking::{Request, folder_contracts};
 use crate::error::CliError;
 use crate::output::{BOLD, DIM, GOOD, Output, WARNING, count};
+use crate::report::printable;
 
 /// What `--fix` takes.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Repair")]
 pub(crate) struct FixArgs {
     /// Write a repaired copy: RUNPATH, needed libraries, SONAME, binding; never the input itself
-    #[arg(long)]
+    // What these ask is about a check that only looks.
+    #[arg(long, conflicts_with_all = ["report", "format", "against", "probe", "all"])]
     fix: bool,
     /// Where the copy goes [default: NAME.fixed.so, or FOLDER-fixed, beside the input]
     #[arg(long, value_name = "PATH", requires = "fix")]
@@ -106,10 +108,12 @@ fn lines(repair: &Repair) -> Vec<String> {
     let (style, word) = if repair.made { (GOOD, "repaired") } else { (WARNING, "left") };
     let mut lines = vec![format!(
         "  {style}{word}{style:#}[{BOLD}{}{BOLD:#}] {}: {}",
-        repair.rule, repair.file, repair.message
+        repair.rule,
+        printable(&repair.file),
+        printable(&repair.message)
     )];
     if repair.before.is_some() || repair.after.is_some() {
-        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+        let text = |text: &Option<String>| text.as_deref().map_or("none".to_owned(), printable);
         let (before, after) = (text(&repair.before), text(&repair.after));
         lines.push(format!("    {DIM}{before} → {after}{DIM:#}"));
     }
@@ -132,9 +136,10 @@ impl From<FixError> for CliError {
         let hint = error.hint().map(str::to_owned);
         let exit = match error {
             FixError::OutputIsInput { .. } | FixError::NoName { .. } => Exit::Usage,
-            FixError::OutputExists { .. } | FixError::NotAFile { .. } | FixError::Bundle { .. } => {
-                Exit::No
-            }
+            FixError::OutputExists { .. }
+            | FixError::NotAFile { .. }
+            | FixError::NotAFolder { .. }
+            | FixError::Bundle { .. } => Exit::No,
             _ => Exit::Machine,
         };
         Self::from_error(&error, hint, exit)
@@ -144,6 +149,24 @@ impl From<FixError> for CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repair_cannot_speak_to_the_terminal() {
+        let repair = Repair {
+            rule: "dyn.runpath_leak".to_owned(),
+            file: "a\u{1b}[2J.so".to_owned(),
+            made: true,
+            before: Some("/home/\u{1b}]0;owned\u{7}".to_owned()),
+            after: None,
+            message: "bundled from `/x\u{9b}y`".to_owned(),
+        };
+        let shown = anstream::adapter::strip_str(&lines(&repair).join("\n")).to_string();
+        assert_eq!(
+            shown,
+            "  repaired[dyn.runpath_leak] a\\u{1b}[2J.so: bundled from `/x\\u{9b}y`\n    \
+             /home/\\u{1b}]0;owned\\u{7} → none"
+        );
+    }
 
     #[test]
     fn the_copy_is_called_after_the_input() {

@@ -110,7 +110,7 @@ fn request(policy: PolicyFile, folder: &Path) -> Result<Request, Refused> {
         }
         target.page_size_bytes = bytes;
     }
-    let asked = if policy.strict == Some(true) { Policy::hardened() } else { Policy::default() };
+    let asked = Policy::foreign(policy.strict == Some(true));
     let mut contract = Contract {
         promised_by: "the policy".to_owned(),
         glibc: version("glibc_max", policy.glibc_max)?,
