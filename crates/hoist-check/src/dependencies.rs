@@ -138,15 +138,19 @@ fn check_search_path(
     }
 }
 
+/// Why a folder, an absolute path, is one of the build machine alone; `None` when it is none.
+pub(crate) fn of_build_machine(contract: &Contract, folder: &str) -> Option<String> {
+    if let Some(prefix) = forbidden_prefix(&contract.forbidden_paths, folder) {
+        return Some(format!("under `{prefix}`, which is a folder of the build machine"));
+    }
+    let part = folder.split('/').find(|part| PYTHON_FOLDERS.contains(part))?;
+    Some(format!("in `{part}` of a Python environment of the build machine"))
+}
+
 /// Why an absolute entry of a RUNPATH should not be there, and how bad that is.
 fn leak(contract: &Contract, entry: &str, siblings: &dyn Siblings) -> Option<(Severity, String)> {
     let below = format!("/{}", normalize(entry).unwrap_or_default());
-    if let Some(prefix) = forbidden_prefix(&contract.forbidden_paths, &below) {
-        let why = format!("under `{prefix}`, which is a folder of the build machine");
-        return Some((DYN_RUNPATH_LEAK.severity, why));
-    }
-    if let Some(part) = below.split('/').find(|part| PYTHON_FOLDERS.contains(part)) {
-        let why = format!("in `{part}` of a Python environment of the build machine");
+    if let Some(why) = of_build_machine(contract, &below) {
         return Some((DYN_RUNPATH_LEAK.severity, why));
     }
     if is_in_store(&below) {

@@ -360,3 +360,16 @@ fn numpy_computes_with_edited_libraries() {
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn an_entry_of_a_python_environment_goes_wherever_it_lies() {
+    let Some(bench) = Bench::new() else { return };
+    let flags = ["-Wl,-rpath,/opt/x/lib/python3.11/site-packages/modular/lib"];
+    let library = bench.link("liba.so", "int answer(void) { return 42; }", &flags);
+    let (fixed, output) = bench.fix(&library, &FixOptions::default());
+    assert_eq!(rules(&fixed), Vec::<&str>::new());
+    fixed.write().unwrap();
+    let facts = ElfFacts::read(&fs::read(&output).unwrap()).unwrap();
+    assert_eq!(facts.dynamic.runpath, None);
+    assert_eq!(bench.answer(&output).as_deref(), Some("42"));
+}

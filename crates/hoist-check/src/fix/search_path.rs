@@ -3,7 +3,7 @@
 use hoist_elf::Dynamic;
 
 use crate::contract::Contract;
-use crate::dependencies::forbidden_prefix;
+use crate::dependencies::of_build_machine;
 use crate::search::starts_at_origin;
 
 /// The RUNPATH of a library, or its RPATH where it has no RUNPATH: the loader takes no notice of
@@ -15,6 +15,5 @@ pub(crate) fn entries(dynamic: &Dynamic) -> Vec<&str> {
 
 /// Whether an entry may stay: it leads from the library itself, or to a folder of the target.
 pub(crate) fn may_stay(entry: &str, contract: &Contract) -> bool {
-    starts_at_origin(entry)
-        || entry.starts_with('/') && forbidden_prefix(&contract.forbidden_paths, entry).is_none()
+    starts_at_origin(entry) || entry.starts_with('/') && of_build_machine(contract, entry).is_none()
 }

@@ -117,3 +117,16 @@ fn what_is_asked_of_a_look_alone_is_refused() {
     }
     assert_eq!(fs::read_dir(hoist.project()).unwrap().count(), 2, "nothing was written");
 }
+
+#[test]
+fn the_copy_goes_into_folders_that_are_made() {
+    let Some((hoist, library)) = leaking() else { return };
+    for output in ["new/", "other/deep/y.so"] {
+        let _ = hoist.run(["check", "--fix", "--output", output, "libx.so"]).ended(0);
+    }
+    let bytes = |path: &str| fs::read(hoist.project().join(path)).unwrap();
+    assert_eq!(bytes("new/libx.so"), bytes("other/deep/y.so"));
+    let same = hoist.run(["check", "--fix", "--output", "./", "libx.so"]).ended(2);
+    assert!(same.stderr.contains("is the input itself"), "{}", same.stderr);
+    assert!(library.is_file());
+}

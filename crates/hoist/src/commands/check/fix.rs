@@ -1,5 +1,6 @@
 //! `hoist check --fix`: what can be mended without a compiler, in a copy.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use hoist_check::fix::{FixError, FixOptions, Written, fix_file, fix_tree};
@@ -47,7 +48,7 @@ pub(crate) fn run(
     request: &Request,
     out: &Output,
 ) -> Result<Exit, CliError> {
-    let output = args.output.clone().unwrap_or_else(|| beside(path));
+    let output = place(args.output.as_deref(), path)?;
     let options = FixOptions {
         bundle_from: args.bundle_from.clone(),
         split_debug: args.split_debug,
@@ -118,6 +119,22 @@ fn lines(repair: &Repair) -> Vec<String> {
         lines.push(format!("    {DIM}{before} → {after}{DIM:#}"));
     }
     lines
+}
+
+/// Where the copy of `path` goes; folders above it are made. `--output DIR/` of a file means a file
+/// in that folder.
+fn place(asked: Option<&Path>, path: &Path) -> Result<PathBuf, CliError> {
+    let Some(asked) = asked else { return Ok(beside(path)) };
+    let is_folder = asked.is_dir() || asked.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let place = match path.file_name() {
+        Some(name) if is_folder && !path.is_dir() => asked.join(name),
+        // Without its final `/`, a folder that is to be made is the name of one.
+        _ => asked.components().collect(),
+    };
+    if let Some(parent) = place.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(CliError::io("make", parent))?;
+    }
+    Ok(place)
 }
 
 /// `libx.fixed.so` for `libx.so`, `dist-fixed` for a folder `dist`.
