@@ -50,11 +50,11 @@ fn variable(name: &str) -> String {
 
 fn link(program: &Path, libraries: &[&str]) -> bool {
     let sources = SOURCES.iter().map(|source| PathBuf::from("probe").join(source));
-    let mut build = cc::Build::new();
-    // Where hoist is linked statically, `cc` would link this so as well.
-    build.opt_level_str("s").debug(false).pic(false).static_flag(false).static_crt(false);
-    let compiler = build.get_compiler();
-    let mut command: Command = compiler.to_command();
+    let compiler = cc::Build::new().opt_level_str("s").debug(false).pic(false).get_compiler();
+    let mut command = Command::new(compiler.path());
+    // Where hoist itself is linked statically, `cc` would link everything so.
+    command.args(compiler.args().iter().filter(|flag| *flag != "-static"));
+    command.envs(compiler.get_envs());
     command.args(FLAGS).args(sources).arg("-o").arg(program).args(libraries);
     command.status().is_ok_and(|status| status.success())
 }

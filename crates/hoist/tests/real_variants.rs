@@ -402,7 +402,7 @@ fn what_a_policy_compares_with_and_cannot_be_read_is_a_warning_and_the_rest_is_c
 }
 
 #[test]
-fn the_functions_of_a_policys_header_are_promised() {
+fn the_functions_of_a_header_of_a_policy_are_promised() {
     if !has_gcc() {
         return;
     }

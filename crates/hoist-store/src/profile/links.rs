@@ -131,7 +131,10 @@ impl<'n> Links<'n> {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => String::new(),
             Err(error) => return Err(FileError::at("read", path)(error).into()),
         };
-        let metadata = fs::symlink_metadata(&path).map_err(FileError::at("read", &path))?;
+        let metadata = match fs::symlink_metadata(&path) {
+            Err(error) if is_absent(&error) => return Ok(None), // collected in between
+            metadata => metadata.map_err(FileError::at("read", &path))?,
+        };
         let modified_unix = u64::try_from(metadata.mtime()).unwrap_or(0);
         let is_canonical = name == self.file_name(number).as_str();
         Ok(Some(Link { number, target, modified_unix, is_canonical }))
