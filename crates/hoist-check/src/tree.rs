@@ -412,6 +412,8 @@ pub(crate) fn read_used(path: &Path, size_bytes: u64) -> Result<Vec<u8>, TreeErr
     let mut file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     if size_bytes <= WHOLE_FILE_BYTES {
+        // Room for all of it at once: to grow it step by step moves it about in memory.
+        bytes.reserve_exact(usize::try_from(size_bytes).unwrap_or(0).saturating_add(1));
         file.take(WHOLE_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
         return Ok(bytes);
     }
